@@ -1,0 +1,249 @@
+/**
+ * What services see of the bus. Two implementations keep this contract, `nats/` and `in-process/`,
+ * and one suite checks both (`tests/contract`).
+ *
+ * Four ways to talk:
+ *
+ * - request / respond: one request, one reply, through a queue group.
+ * - call / serve: one request, a stream of frames for a reply, with credit, cancel and liveness.
+ * - publish / consume: durable events, acknowledged on both sides.
+ * - bucket: control data that every service watches.
+ *
+ * Trace context travels with each of them: what is active at the sender is the parent of the span that
+ * the receiver's handler runs in.
+ */
+import type {
+  AttemptedEvent,
+  BucketName,
+  ConsumerDefinition,
+  Endpoint,
+  GatewayError,
+  GatewayEvent,
+  Identity,
+  OneWayEndpoint,
+  StreamEndpoint,
+} from '@gateway/protocol';
+
+/** A value checked by its endpoint's schema, and bytes that the bus only carries. */
+export interface Message<Value> {
+  readonly value: Value;
+  /** At most `MESSAGE_BYTES_MAX` with the value, except for the request of a call, which has no limit here. */
+  readonly body?: Uint8Array;
+}
+
+/** Something that takes work. Draining takes no more and resolves when what was taken is done. */
+export interface Subscription extends AsyncDisposable {
+  drain(): Promise<void>;
+}
+
+export interface RequestOptions {
+  /** Until `deadline_exceeded`. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export type RequestHandler<Request, Reply> = (message: Message<Request>) => Promise<Message<Reply>>;
+
+export interface RespondOptions {
+  /** Requests handled at once; further ones wait in a queue of the same length, then are `overloaded`. */
+  readonly concurrencyMax: number;
+}
+
+export interface CallOptions {
+  readonly requestId: string;
+  /** From 1; frames of another attempt are ignored. */
+  readonly attempt: number;
+  /** Milliseconds since 1970. After it the call fails as `deadline_exceeded` on both sides. */
+  readonly deadlineAt: number;
+}
+
+/**
+ * What a caller receives, in order: `accepted`, `head`, any number of `data`, and always exactly one
+ * terminal frame, after which nothing comes. Whatever goes wrong (nobody serves, nobody accepts in
+ * `ACCEPT_TIMEOUT_MS`, the worker dies, a frame is missing, the bus reconnects, the deadline passes)
+ * is an `error` frame, so a stream never just stops.
+ */
+export type ReplyFrame<Head> =
+  | { readonly type: 'accepted'; readonly worker: string }
+  | { readonly type: 'head'; readonly head: Head }
+  | { readonly type: 'data'; readonly bytes: Uint8Array }
+  /** Seen only once the event is durable: acknowledged to the worker's publish, or published again here. */
+  | { readonly type: 'end'; readonly event: AttemptedEvent }
+  /** `event` is there, and durable, when the worker got as far as calling the provider and said so. */
+  | { readonly type: 'error'; readonly error: GatewayError; readonly event?: AttemptedEvent };
+
+export interface OutgoingCall<Head> extends AsyncIterable<ReplyFrame<Head>> {
+  /** The worker that accepted. */
+  readonly worker: string | undefined;
+  /**
+   * Tells the worker to stop. Frames go on to the terminal one (`error` with the reason, and the event of
+   * what was spent), which comes within `CANCEL_TIMEOUT_MS` or is made here.
+   */
+  cancel(reason: GatewayError): void;
+}
+
+/** One call as the worker sees it. The handler ends it by exactly one of `end` and `fail`. */
+export interface IncomingCall<Request, Head> {
+  readonly request: Request;
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly deadlineAt: number;
+  /**
+   * Aborts, with a GatewayError as its reason, when the caller cancels or is gone (`client_closed`),
+   * when the deadline passes (`deadline_exceeded`) or when the bus is lost (`bus_unavailable`).
+   */
+  readonly signal: AbortSignal;
+  /** The request's body: inline up to `INLINE_BODY_BYTES_MAX`, pulled from the caller in pieces above. */
+  body(): Promise<Uint8Array>;
+  /**
+   * Takes the call, to be called right before money is spent. Throws `deadline_exceeded` when the call
+   * came too late to be taken: the caller has turned to somebody else.
+   */
+  accept(): void;
+  head(head: Head): void;
+  /** Sends bytes, cut into frames; resolves when the caller has credit for more. Rejects when `signal` aborts. */
+  data(bytes: Uint8Array): Promise<void>;
+  /** Publishes the event durably, its acknowledgement going to the caller, and closes the stream. */
+  end(event: AttemptedEvent): Promise<void>;
+  /** Closes the stream with an error; with an event when the provider was called. */
+  fail(error: GatewayError, event?: AttemptedEvent): Promise<void>;
+}
+
+/** A handler that throws, or returns without a terminal frame, fails the call as `internal`. */
+export type CallHandler<Request, Head> = (call: IncomingCall<Request, Head>) => Promise<void>;
+
+export interface ServeOptions {
+  /**
+   * Calls handled at once. A full server hands a call back to the group, at most `HAND_BACK_MAX` times
+   * in its life, after which the caller is told `overloaded`.
+   */
+  readonly concurrencyMax: number;
+}
+
+export interface PublishOptions {
+  /** Until `audit_unavailable`; 2 s by default. */
+  readonly timeoutMs?: number;
+}
+
+/** One delivery of a durable event. Settle each by exactly one of `acknowledge`, `retry`, `quarantine`. */
+export interface Delivery {
+  /** The stored bytes parsed as JSON, unchecked; undefined where they are no JSON. */
+  readonly value: unknown;
+  readonly bytes: Uint8Array;
+  /** 1 at the first delivery. */
+  readonly deliveries: number;
+  /** Trace context of the publisher, as carried headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  acknowledge(): void;
+  /** Asks for another delivery after the delay. */
+  retry(delayMs: number): void;
+  /** Moves the event to the quarantine stream, then drops it here. Resolves when it is stored there. */
+  quarantine(reason: string): Promise<void>;
+}
+
+/** When it throws, what it left unsettled is retried with a growing delay of 1 to 30 s. */
+export type BatchHandler = (batch: readonly Delivery[]) => Promise<void>;
+
+export interface ConsumeOptions {
+  readonly batchMax: number;
+  /** How long a batch that is not full waits for more. */
+  readonly lingerMs: number;
+}
+
+export interface Backlog {
+  /** Published, acknowledged to the publisher and not yet settled by the consumer. */
+  readonly pending: number;
+  readonly quarantined: number;
+}
+
+export interface Entry {
+  readonly value: unknown;
+  readonly revision: number;
+}
+
+export interface BucketWatcher {
+  /** `entry` is undefined when the key was deleted. */
+  changed(key: string, entry: Entry | undefined): void;
+  /** Called once, after every key of the snapshot. */
+  ready(): void;
+}
+
+/** A small table of JSON values under keys of `[A-Za-z0-9_-]`, kept over restarts. */
+export interface Bucket {
+  get(key: string): Promise<Entry | undefined>;
+  /** Resolves with the new revision once stored. */
+  put(key: string, value: unknown): Promise<number>;
+  delete(key: string): Promise<void>;
+  /** The snapshot, then every change in order. Goes on over reconnects. */
+  watch(watcher: BucketWatcher): Promise<Subscription>;
+}
+
+export interface Bus extends AsyncDisposable {
+  readonly identity: Identity;
+  /** Why the bus cannot be used now, or undefined when it can. */
+  readonly outage: string | undefined;
+  /**
+   * Throws what the responder threw, `no_responders` when nobody serves (within milliseconds),
+   * `deadline_exceeded`, or `bus_unavailable`.
+   */
+  request<Request, Reply>(
+    endpoint: Endpoint<Request, Reply>,
+    message: Message<Request>,
+    options: RequestOptions,
+  ): Promise<Message<Reply>>;
+  respond<Request, Reply>(
+    endpoint: Endpoint<Request, Reply>,
+    handler: RequestHandler<Request, Reply>,
+    options: RespondOptions,
+  ): Promise<Subscription>;
+  /** Best effort: no answer, and no error when it is lost. */
+  send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void;
+  receive<Value>(
+    endpoint: OneWayEndpoint<Value>,
+    handler: (message: Message<Value>) => Promise<void>,
+    options: RespondOptions,
+  ): Promise<Subscription>;
+  /** Throws `overloaded` when all open windows together are used up, `bus_unavailable` in an outage. */
+  call<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    message: Message<Request>,
+    options: CallOptions,
+  ): OutgoingCall<Head>;
+  serve<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    handler: CallHandler<Request, Head>,
+    options: ServeOptions,
+  ): Promise<Subscription>;
+  /** Resolves once the event is stored; the same event published again is stored once. */
+  publish(event: GatewayEvent, options?: PublishOptions): Promise<void>;
+  consume(
+    consumer: ConsumerDefinition,
+    handler: BatchHandler,
+    options: ConsumeOptions,
+  ): Promise<Subscription>;
+  backlog(consumer: ConsumerDefinition): Promise<Backlog>;
+  bucket(name: BucketName): Promise<Bucket>;
+  /** Takes no more work, finishes what was taken, sends what is buffered, then closes. */
+  drain(): Promise<void>;
+}
+
+/** Until a worker has accepted a call. */
+export const ACCEPT_TIMEOUT_MS = 1_000;
+/** From a cancel to the terminal frame. */
+export const CANCEL_TIMEOUT_MS = 2_000;
+/** From the terminal frame to the acknowledgement of its event, before the caller publishes it itself. */
+export const EVENT_ACKNOWLEDGE_TIMEOUT_MS = 500;
+/** Bodies up to this ride in the message. */
+export const INLINE_BODY_BYTES_MAX = 64 * 1024;
+/** Larger ones are pulled in pieces of this size, at most this many at once. */
+export const BODY_PIECE_BYTES = 256 * 1024;
+export const BODY_PIECES_IN_FLIGHT = 4;
+/** Bytes that a worker may send ahead of the caller, in one call and in all calls of one caller. */
+export const CALL_WINDOW_BYTES = 256 * 1024;
+export const CALL_WINDOW_BYTES_MIN = 16 * 1024;
+export const ALL_WINDOWS_BYTES_MAX = 32 * 1024 * 1024;
+/** A worker with open calls is asked this often whether it lives, and lost after so many silences. */
+export const PING_INTERVAL_MS = 1_000;
+export const PINGS_MISSED_MAX = 3;
+export const HAND_BACK_MAX = 3;
+export const PUBLISH_TIMEOUT_MS = 2_000;

@@ -1,0 +1,70 @@
+/**
+ * One exchange with a provider: what is sent, and how what comes back becomes the client's bytes.
+ *
+ * The caller moves bytes; which dialects are on the two sides, and whether bytes pass through or are
+ * translated by way of chat completions, is decided here. An exchange is made for one attempt and
+ * holds its state.
+ */
+import { type ClientDialect, type GatewayError, type Usage } from '@gateway/protocol';
+
+/** A dialect that providers speak. */
+export type ProviderDialect = 'chat' | 'messages' | 'gemini';
+
+export interface ExchangeOptions {
+  readonly client: ClientDialect;
+  readonly provider: ProviderDialect;
+  /** The client's request body. */
+  readonly body: Uint8Array;
+  /** The provider's name of the model. */
+  readonly model: string;
+  readonly stream: boolean;
+  /** Whether the client asked for a usage chunk at the end of its stream. */
+  readonly includeUsage: boolean;
+}
+
+export interface ProviderRequest {
+  /** Joined to the provider's base URL. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** What an answer says of itself, as far as it has been read. */
+export interface AnswerFacts {
+  /** As the provider reported it, in our definition; absent while it has reported none. */
+  readonly usage?: Usage;
+  /** In OpenAI's terms: `stop`, `length`, `tool_calls`, `content_filter`. */
+  readonly finishReasons: readonly string[];
+  readonly responseModel?: string;
+  readonly responseId?: string;
+  /** Characters of text, reasoning and tool arguments so far: what an estimate of lost usage is made of. */
+  readonly outputCharacters: number;
+}
+
+/** Client bytes of a streamed answer, as the provider's bytes come. */
+export interface AnswerStream {
+  /**
+   * Any split of the provider's bytes, to whole events of the client's stream, possibly none. Throws a
+   * GatewayError when the provider says an error in its stream, or what it says cannot be read.
+   */
+  push(bytes: Uint8Array): Uint8Array;
+  /**
+   * The rest, after the provider's last byte. Throws `stream_interrupted` when the provider never said
+   * that the answer is complete.
+   */
+  end(): Uint8Array;
+  /** True once the provider has said that the answer is complete. */
+  readonly complete: boolean;
+}
+
+export interface Exchange {
+  readonly request: ProviderRequest;
+  /** Media type of the client's answer. */
+  readonly contentType: string;
+  readonly facts: AnswerFacts;
+  /** The client's body for a whole answer of status 2xx. Throws `provider_bad_response`. */
+  answer(body: Uint8Array): Uint8Array;
+  stream(): AnswerStream;
+  /** The error in a provider's answer of another status; the body may be anything. */
+  error(status: number, headers: Readonly<Record<string, string>>, body: Uint8Array): GatewayError;
+}

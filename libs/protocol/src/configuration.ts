@@ -1,0 +1,102 @@
+/**
+ * The live configuration as the ingress publishes it: whole, validated and without secrets. Each
+ * revision stands under its own key, so a worker can serve requests planned under the one before.
+ */
+import { z } from 'zod';
+import { requestLimit } from './keys.ts';
+
+export const CONFIGURATION_SCHEMA = 1;
+
+/** Provider names become subject tokens, so they are a closed alphabet. */
+export const providerName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
+
+export const PROVIDER_KINDS = [
+  'openai',
+  'openai-compatible',
+  'anthropic',
+  'google',
+  'demo',
+] as const;
+export type ProviderKind = (typeof PROVIDER_KINDS)[number];
+
+/** Where a secret is found by the service that needs it. */
+export const secretReference = z.union([
+  z.strictObject({ environment: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }),
+  z.strictObject({ file: z.string().min(1) }),
+]);
+
+const HOUR_MS = 60 * 60 * 1000;
+
+export const timeouts = z.strictObject({
+  /** TCP and TLS to the provider. */
+  connectMs: z.number().int().min(1).max(60_000),
+  /** From the request sent to the first byte of the answer. */
+  firstByteMs: z.number().int().min(1).max(HOUR_MS),
+  /** Between two reads of a streamed answer. */
+  idleMs: z.number().int().min(1).max(HOUR_MS),
+  /** The whole request, all attempts together. */
+  totalMs: z.number().int().min(1).max(HOUR_MS),
+});
+
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  connectMs: 5_000,
+  firstByteMs: 120_000,
+  idleMs: 60_000,
+  totalMs: 600_000,
+};
+
+export const providerDefinition = z.object({
+  name: providerName,
+  kind: z.enum(PROVIDER_KINDS),
+  /** As the vendor's own SDK takes it. Absent: the worker's setting, or the vendor's address. */
+  baseUrl: z.url({ protocol: /^https?$/ }).optional(),
+  /** Absent: the worker's setting of the vendor, or no credential for a server that wants none. */
+  credential: secretReference.optional(),
+});
+
+export const modelTarget = z.object({
+  provider: providerName,
+  /** The provider's name of the model. Absent: the name that the client used. */
+  model: z.string().min(1).max(256).optional(),
+});
+
+export const modelRoute = z.object({
+  /** A model name, or a pattern with one `*` at its end. */
+  match: z
+    .string()
+    .regex(/^[^*\s]+\*?$/)
+    .max(256),
+  /** Tried in order until one answers. */
+  targets: z.array(modelTarget).min(1).max(8),
+  timeouts: timeouts.partial().optional(),
+});
+
+export const cachePolicy = z.object({
+  enabled: z.boolean(),
+  /** How long an answer to a deterministic request is kept. */
+  ttlSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(30 * 24 * 60 * 60),
+});
+
+export const configuration = z.object({
+  schema: z.literal(CONFIGURATION_SCHEMA),
+  /** 16 hex characters of the SHA-256 of the rest. */
+  revision: z.string().regex(/^[0-9a-f]{16}$/),
+  providers: z.array(providerDefinition).max(64),
+  models: z.array(modelRoute).max(1024),
+  timeouts,
+  cache: cachePolicy,
+  /** Limit of a key that has none of its own; absent means no limit. */
+  keyLimit: requestLimit.optional(),
+});
+
+export type SecretReference = z.infer<typeof secretReference>;
+export type Timeouts = z.infer<typeof timeouts>;
+export type ProviderDefinition = z.infer<typeof providerDefinition>;
+export type ModelTarget = z.infer<typeof modelTarget>;
+export type ModelRoute = z.infer<typeof modelRoute>;
+export type CachePolicy = z.infer<typeof cachePolicy>;
+export type Configuration = z.infer<typeof configuration>;

@@ -1,0 +1,199 @@
+/**
+ * Everything that is asked over the bus: who serves it, what is asked and what is answered. A message
+ * is a small value, checked by its schema, and optionally a body of bytes that nobody on the bus reads.
+ */
+import { z } from 'zod';
+import { timeouts } from './configuration.ts';
+import type { ServiceName } from './identity.ts';
+import { subjects } from './subjects.ts';
+import { usage } from './usage.ts';
+
+/** A message and its body together stay under NATS' default `max_payload` of 1 MiB with room to spare. */
+export const MESSAGE_BYTES_MAX = 768 * 1024;
+
+/** One request, one reply. */
+export interface Endpoint<Request, Reply> {
+  /** For spans: the subject with its variable tokens named. */
+  readonly template: string;
+  readonly subject: string;
+  readonly queueGroup: ServiceName;
+  readonly request: z.ZodType<Request>;
+  readonly reply: z.ZodType<Reply>;
+}
+
+/** One message and no reply: a lost one costs nothing but work done again. */
+export interface OneWayEndpoint<Message> {
+  readonly template: string;
+  readonly subject: string;
+  readonly queueGroup: ServiceName;
+  readonly message: z.ZodType<Message>;
+}
+
+/** One request, a stream of frames for a reply; `Head` opens it. */
+export interface StreamEndpoint<Request, Head> {
+  readonly template: string;
+  readonly subject: string;
+  readonly queueGroup: ServiceName;
+  readonly request: z.ZodType<Request>;
+  readonly head: z.ZodType<Head>;
+}
+
+// --- rate limits -------------------------------------------------------------------------------
+
+export const limit = z.object({
+  /** What is counted together, for example `key:<id>`: made of our own ids only. */
+  scope: z.string().regex(/^[a-z]+:[a-z0-9_-]{1,64}$/),
+  kind: z.literal('requests'),
+  amount: z.number().int().min(1),
+  windowSeconds: z.number().int().min(1),
+});
+
+export const reserveRequest = z.object({
+  /** A repeated reservation of the same request counts once. */
+  requestId: z.uuid(),
+  limits: z.array(limit).min(1).max(16),
+});
+
+export const limitState = z.object({
+  scope: z.string(),
+  amount: z.number().int(),
+  remaining: z.number().int().nonnegative(),
+  /** Until the whole amount is free again if nothing else is asked. */
+  resetMs: z.number().int().nonnegative(),
+});
+
+export const reserveReply = z.object({
+  allowed: z.boolean(),
+  /** In the order of the request's limits. */
+  limits: z.array(limitState),
+  /** With a refusal: when one more request fits every limit. */
+  retryAfterMs: z.number().int().positive().optional(),
+});
+
+export type Limit = z.infer<typeof limit>;
+export type LimitState = z.infer<typeof limitState>;
+export type ReserveRequest = z.infer<typeof reserveRequest>;
+export type ReserveReply = z.infer<typeof reserveReply>;
+
+export const reserveEndpoint: Endpoint<ReserveRequest, ReserveReply> = {
+  template: subjects.reserve,
+  subject: subjects.reserve,
+  queueGroup: 'rate-limiter',
+  request: reserveRequest,
+  reply: reserveReply,
+};
+
+// --- cache -------------------------------------------------------------------------------------
+
+/** A stored answer: the entry and the exact bytes that the client was sent, at most this many. */
+export const CACHED_BODY_BYTES_MAX = 512 * 1024;
+
+/** SHA-256 over tenant, endpoint and canonical request, in hex. */
+const cacheKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const cacheEntry = z.object({
+  contentType: z.string(),
+  provider: z.string(),
+  model: z.string(),
+  usage,
+  storedAt: z.number().int(),
+});
+
+export const lookupRequest = z.object({ tenant: z.string(), key: cacheKey });
+
+/** The reply's body holds the stored bytes when there is an entry. */
+export const lookupReply = z.object({ entry: cacheEntry.optional() });
+
+export const storeMessage = z.object({
+  tenant: z.string(),
+  key: cacheKey,
+  ttlSeconds: z.number().int().positive(),
+  entry: cacheEntry,
+});
+
+export type CacheEntry = z.infer<typeof cacheEntry>;
+export type LookupRequest = z.infer<typeof lookupRequest>;
+export type LookupReply = z.infer<typeof lookupReply>;
+export type StoreMessage = z.infer<typeof storeMessage>;
+
+export const cacheLookupEndpoint: Endpoint<LookupRequest, LookupReply> = {
+  template: subjects.cacheLookup,
+  subject: subjects.cacheLookup,
+  queueGroup: 'cache',
+  request: lookupRequest,
+  reply: lookupReply,
+};
+
+export const cacheStoreEndpoint: OneWayEndpoint<StoreMessage> = {
+  template: subjects.cacheStore,
+  subject: subjects.cacheStore,
+  queueGroup: 'cache',
+  message: storeMessage,
+};
+
+// --- inference ---------------------------------------------------------------------------------
+
+/** A dialect that clients speak. */
+export const clientDialect = z.enum(['chat']);
+export type ClientDialect = z.infer<typeof clientDialect>;
+
+/** The body of the message is the client's request body, byte for byte. */
+export const inferenceRequest = z.object({
+  requestId: z.uuid(),
+  tenant: z.string(),
+  dialect: clientDialect,
+  /** The model as the client named it. */
+  model: z.string(),
+  target: z.object({ provider: z.string(), model: z.string() }),
+  configurationRevision: z.string(),
+  stream: z.boolean(),
+  /** Whether the client asked for a usage chunk at the end of its stream. */
+  includeUsage: z.boolean(),
+  timeouts,
+  /** Present when the answer is to be stored. */
+  cache: z.object({ key: cacheKey, ttlSeconds: z.number().int().positive() }).optional(),
+});
+
+export const inferenceHead = z.object({
+  contentType: z.string(),
+  provider: z.string(),
+  /** The provider's name of the model that answers. */
+  model: z.string(),
+});
+
+export type InferenceRequest = z.infer<typeof inferenceRequest>;
+export type InferenceHead = z.infer<typeof inferenceHead>;
+
+export function inferenceEndpoint(
+  provider: string,
+): StreamEndpoint<InferenceRequest, InferenceHead> {
+  return {
+    template: subjects.inference('<provider>'),
+    subject: subjects.inference(provider),
+    queueGroup: 'provider-worker',
+    request: inferenceRequest,
+    head: inferenceHead,
+  };
+}
+
+// --- models ------------------------------------------------------------------------------------
+
+export const modelsRequest = z.object({ configurationRevision: z.string() });
+
+export const modelsReply = z.object({
+  models: z.array(z.object({ id: z.string(), created: z.number().int().optional() })).max(5000),
+});
+
+export type ModelsRequest = z.infer<typeof modelsRequest>;
+export type ModelsReply = z.infer<typeof modelsReply>;
+
+/** The models that a provider offers, as the provider itself lists them. */
+export function modelsEndpoint(provider: string): Endpoint<ModelsRequest, ModelsReply> {
+  return {
+    template: subjects.models('<provider>'),
+    subject: subjects.models(provider),
+    queueGroup: 'provider-worker',
+    request: modelsRequest,
+    reply: modelsReply,
+  };
+}
