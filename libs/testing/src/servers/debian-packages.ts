@@ -86,11 +86,10 @@ async function updateLists(source: DebianSource, suite: string, state: string): 
 }
 
 async function isInstalled(name: string): Promise<boolean> {
-  const format = ['-W', '-f', '${db:Status-Status}', name];
-  const status = await runCommand('dpkg-query', format, { timeoutMs: QUERY_TIMEOUT_MS }).catch(
-    () => '',
-  );
-  return status.startsWith('installed');
+  const status = await runCommand('dpkg-query', ['--status', name], {
+    timeoutMs: QUERY_TIMEOUT_MS,
+  }).catch(() => '');
+  return status.includes('\nStatus: install ok installed\n');
 }
 
 /** The libraries that the packages need and this machine lacks. */

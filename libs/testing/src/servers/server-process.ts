@@ -172,11 +172,13 @@ async function untilReady(launch: ServerLaunch, run: Run): Promise<void> {
       { cause },
     );
   let ready = false;
+  const settled = async () => {
+    if (run.ended !== undefined) return true;
+    ready = await launch.isReady(run.pid);
+    return ready;
+  };
   try {
-    await waitFor(async () => run.ended !== undefined || (ready = await launch.isReady(run.pid)), {
-      what: `${launch.name} to be ready`,
-      timeoutMs: READY_TIMEOUT_MS,
-    });
+    await waitFor(settled, { what: `${launch.name} to be ready`, timeoutMs: READY_TIMEOUT_MS });
   } catch (error) {
     await run.kill();
     if (error instanceof WaitTimeoutError) throw await fail('did not become ready', error);

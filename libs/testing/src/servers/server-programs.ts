@@ -128,11 +128,13 @@ async function commandsUnder(recipe: Recipe, root: string): Promise<string[]> {
 }
 
 async function libraryPath(root: string): Promise<Record<string, string>> {
-  const base = join(root, 'usr/lib');
-  const entries = await readdir(base).catch(() => []);
-  const directories = entries.filter((entry) => /-linux-/.test(entry));
-  const joined = directories.map((directory) => join(base, directory)).join(':');
-  return joined === '' ? {} : { LD_LIBRARY_PATH: joined };
+  const directories: string[] = [];
+  for (const base of [join(root, 'usr/lib'), join(root, 'lib')]) {
+    const entries = await readdir(base).catch(() => []);
+    const multiarch = entries.filter((entry) => entry.includes('-linux-'));
+    directories.push(...multiarch.map((entry) => join(base, entry)));
+  }
+  return directories.length === 0 ? {} : { LD_LIBRARY_PATH: directories.join(':') };
 }
 
 async function firstWorking(

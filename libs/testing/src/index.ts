@@ -1,0 +1,9 @@
+export { fixturesDirectory, fixturesMissingMessage } from './fixtures-directory.ts';
+export { repositoryRoot } from './repository-root.ts';
+export { MissingServerError } from './servers/missing-server-error.ts';
+export { type NatsOptions, startNats } from './servers/nats.ts';
+export { type PostgresOptions, type PostgresServer, startPostgres } from './servers/postgres.ts';
+export { startRedis } from './servers/redis.ts';
+export type { ServerOptions } from './servers/server-directory.ts';
+export { type RunningServer, ServerStartError } from './servers/server-process.ts';
+export { type WaitForOptions, WaitTimeoutError, waitFor } from './wait-for.ts';

@@ -1,0 +1,34 @@
+import { inheritedEnvironment } from '../config.ts';
+import { ask } from './ask.ts';
+import { inServerDirectory, type ServerOptions } from './server-directory.ts';
+import { onPort, type RunningServer, startServerProcess } from './server-process.ts';
+import { findServerProgram } from './server-programs.ts';
+
+/**
+ * Starts Redis (or Valkey) on loopback with an append-only file, so that what was acknowledged
+ * survives SIGKILL. Throws `MissingServerError`.
+ */
+export async function startRedis(options: ServerOptions = {}): Promise<RunningServer> {
+  const program = await findServerProgram('redis-server');
+  return inServerDirectory('redis', options, (directory) =>
+    onPort(options.port, (port) =>
+      startServerProcess({
+        ...directory,
+        name: 'redis-server',
+        url: `redis://127.0.0.1:${port}`,
+        port,
+        command: program.command,
+        commandArguments: [
+          ...['--bind', '127.0.0.1', '--port', String(port), '--dir', directory.dataDirectory],
+          ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'],
+        ],
+        environment: { ...inheritedEnvironment(), ...program.environment },
+        stopSignal: 'SIGTERM',
+        isReady: async (pid) => {
+          const answer = await ask(port, 'INFO server\r\n', /process_id:\d+\r|^-/);
+          return answer.includes(`process_id:${pid}\r`);
+        },
+      }),
+    ),
+  );
+}
