@@ -94,8 +94,12 @@ export function neverLog(value: string): void {
     forms.add(encodeURIComponent(secret));
   }
   // Longest first, so that a secret that begins with another one is replaced whole.
-  const alternatives = [...forms].sort((a, b) => b.length - a.length).map(RegExp.escape);
+  const alternatives = [...forms].sort((a, b) => b.length - a.length).map(escapePattern);
   protectedPattern = new RegExp(alternatives.join('|'), 'g');
+}
+
+function escapePattern(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
 /** Replaces what looks like a credential, and the values given to `neverLog`. */
@@ -162,14 +166,14 @@ function describeError(error: Error, depth: number): Record<string, unknown> {
     message: shorten(error.message),
   };
   if ('code' in error && ['string', 'number'].includes(typeof error.code)) {
-    described['code'] = error.code;
+    described.code = error.code;
   }
-  if (error.stack !== undefined) described['stack'] = shorten(error.stack);
+  if (error.stack !== undefined) described.stack = shorten(error.stack);
   if (error.cause instanceof Error && depth < CAUSE_DEPTH_MAX) {
-    described['cause'] = describeError(error.cause, depth + 1);
+    described.cause = describeError(error.cause, depth + 1);
   }
   if (error instanceof AggregateError && depth < CAUSE_DEPTH_MAX) {
-    described['errors'] = error.errors
+    described.errors = error.errors
       .slice(0, ARRAY_ITEMS_MAX)
       .map((inner) => (inner instanceof Error ? describeError(inner, depth + 1) : OMITTED));
   }

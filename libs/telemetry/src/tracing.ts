@@ -53,17 +53,17 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
 
 function isExportConfigured(): boolean {
   const environment = process.env;
-  if (environment['OTEL_SDK_DISABLED']?.trim().toLowerCase() === 'true') return false;
+  if (environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true') return false;
   const endpoint =
-    environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || environment['OTEL_EXPORTER_OTLP_ENDPOINT'];
-  return Boolean(endpoint?.trim()) && environment['OTEL_TRACES_EXPORTER']?.trim() !== 'none';
+    environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || environment.OTEL_EXPORTER_OTLP_ENDPOINT;
+  return Boolean(endpoint?.trim()) && environment.OTEL_TRACES_EXPORTER?.trim() !== 'none';
 }
 
 /** OTLP over HTTP as JSON, unless `OTEL_EXPORTER_OTLP_PROTOCOL` asks for another encoding. */
 function isProtocolChosen(): boolean {
   const environment = process.env;
   return Boolean(
-    environment['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'] || environment['OTEL_EXPORTER_OTLP_PROTOCOL'],
+    environment.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || environment.OTEL_EXPORTER_OTLP_PROTOCOL,
   );
 }
 

@@ -1,0 +1,30 @@
+export { type Health, type HealthCheck, HealthChecks, type Readiness } from './health.ts';
+export {
+  type OperationsServer,
+  type OperationsServerOptions,
+  startOperationsServer,
+} from './operations-server.ts';
+export {
+  contextFor,
+  runService,
+  type ServiceContext,
+  type ServiceDefinition,
+} from './run-service.ts';
+export { Secret } from './secret.ts';
+export { parseSettings, readAllSettings, SettingsError } from './settings.ts';
+export {
+  type Environment,
+  type Field,
+  type FieldOptions,
+  flag,
+  InvalidSetting,
+  integer,
+  list,
+  oneOf,
+  port,
+  seconds,
+  secret,
+  secretUrl,
+  text,
+  url,
+} from './settings-fields.ts';

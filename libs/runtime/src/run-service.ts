@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import {
+  createLogger,
+  discardLogs,
+  flushLogs,
+  type Logger,
+  startTelemetry,
+} from '@gateway/telemetry';
+import manifest from '../package.json' with { type: 'json' };
+import { type Health, HealthChecks } from './health.ts';
+import { startOperationsServer } from './operations-server.ts';
+import { type ProcessSettings, readProcessSettings } from './process-settings.ts';
+import { readAllSettings, SettingsError } from './settings.ts';
+import type { Environment } from './settings-fields.ts';
+
+/** EX_CONFIG of sysexits.h. */
+const EXIT_WRONG_SETTINGS = 78;
+const EXIT_FAILED = 1;
+const LOG_FLUSH_TIMEOUT_MS = 1000;
+const INSTANCE_ID_LENGTH = 10;
+
+/**
+ * Ctrl-C under npm arrives twice, from the terminal and from npm, which passes it on. A signal
+ * this soon after the first one is taken for the same one.
+ */
+const REPEATED_SIGNAL_MS = 500;
+
+/** What a service is given. It may be shared by several services of one process. */
+export type ServiceContext = {
+  readonly name: string;
+  readonly version: string;
+  /** A new random id for each start, 10 characters of a-z and 2-7. */
+  readonly instance: string;
+  readonly logger: Logger;
+  readonly health: Health;
+  /** Aborted when the process begins to stop, before the service is disposed. */
+  readonly signal: AbortSignal;
+};
+
+export type ServiceDefinition<Settings> = {
+  /** As in subjects and queue groups, for example `rate-limiter`. */
+  readonly name: string;
+  /** Throws a `SettingsError` with every problem. */
+  readonly readSettings: (environment: Environment) => Settings;
+  /** Resolves when the service works; its disposal drains it: finish what runs, take nothing new. */
+  readonly start: (settings: Settings, context: ServiceContext) => Promise<AsyncDisposable>;
+};
+
+/**
+ * Runs one service as this process, from its settings to its exit code. The whole of a `main.ts`:
+ *
+ *     import { runService } from '@gateway/runtime';
+ *     import { startCache } from './cache.ts';
+ *     import { readSettings } from './config.ts';
+ *
+ *     await runService({ name: 'cache', readSettings, start: startCache });
+ *
+ * Exit codes: 0 drained after SIGTERM or SIGINT; 1 the start failed, something was thrown that
+ * nobody caught, or draining took longer than `GATEWAY_DRAIN_SECONDS`; 78 wrong settings, each
+ * listed on standard error; 130 or 143 a second signal, which does not wait for anything.
+ */
+export async function runService<Settings>(definition: ServiceDefinition<Settings>): Promise<void> {
+  const environment = process.env;
+  let settings: { readonly process: ProcessSettings; readonly service: Settings };
+  try {
+    settings = readAllSettings({
+      process: () => readProcessSettings(environment),
+      service: () => definition.readSettings(environment),
+    });
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    const lines = error.problems.map((problem) => `  - ${problem}\n`);
+    process.stderr.write(`${definition.name} cannot start, settings are wrong:\n${lines.join('')}`);
+    process.exitCode = EXIT_WRONG_SETTINGS;
+    return;
+  }
+  process.exit(await superviseService(definition, settings.process, settings.service));
+}
+
+/**
+ * The context for one of several services in a process: the same life, but its own name in log
+ * lines and health checks.
+ */
+export function contextFor(name: string, context: ServiceContext): ServiceContext {
+  return {
+    ...context,
+    name,
+    logger: context.logger.child({ component: name }),
+    health: context.health.within(name),
+  };
+}
+
+async function superviseService<Settings>(
+  definition: ServiceDefinition<Settings>,
+  processSettings: ProcessSettings,
+  settings: Settings,
+): Promise<number> {
+  const { name } = definition;
+  const { version } = manifest;
+  const instance = newInstanceId();
+  const logger = createLogger(name, { level: processSettings.logLevel, instance });
+  const health = new HealthChecks();
+  const stop = listenForStop(logger, () => health.markDraining());
+  const telemetry = await startTelemetry({ service: name, instance, version, logger });
+  try {
+    const { operationsHost: host, operationsPort: port } = processSettings;
+    await using operations = await startOperationsServer({ host, port, health });
+    logger.info({ host: operations.host, port: operations.port }, 'operations server listens');
+    const context = { name, version, instance, logger, health, signal: stop.signal };
+    const starting = definition.start(settings, context);
+    await Promise.race([starting, stop.requested]);
+    if (!stop.signal.aborted) {
+      health.markStarted();
+      logger.info('started');
+    }
+    await stop.requested;
+    const isDrained = await drain(starting, processSettings.drainMs, logger);
+    if (!isDrained) stop.fail();
+  } catch (error) {
+    logger.fatal({ error }, 'start failed');
+    stop.fail();
+  }
+  await telemetry.shutdown();
+  logger.info({ exit_code: stop.exitCode() }, 'stopped');
+  await flushLogs(LOG_FLUSH_TIMEOUT_MS);
+  return stop.exitCode();
+}
+
+type Stop = {
+  /** Resolves when the process shall stop. */
+  readonly requested: Promise<void>;
+  readonly signal: AbortSignal;
+  fail(): void;
+  exitCode(): number;
+};
+
+function listenForStop(logger: Logger, onStop: () => void): Stop {
+  const requested = Promise.withResolvers<void>();
+  const controller = new AbortController();
+  let exitCode = 0;
+  let firstSignalAtMs: number | undefined;
+
+  const request = () => {
+    if (controller.signal.aborted) return;
+    onStop();
+    controller.abort();
+    requested.resolve();
+  };
+  const stopOnSignal = (signal: 'SIGINT' | 'SIGTERM') => {
+    const nowMs = performance.now();
+    if (firstSignalAtMs !== undefined && nowMs - firstSignalAtMs > REPEATED_SIGNAL_MS) {
+      discardLogs();
+      process.exit(128 + constants.signals[signal]);
+    }
+    if (firstSignalAtMs !== undefined) return;
+    firstSignalAtMs = nowMs;
+    logger.info({ signal }, 'draining');
+    request();
+  };
+  const stopOnError = (error: unknown, origin: string) => {
+    exitCode = EXIT_FAILED;
+    logger.fatal({ error, origin }, 'an error was not caught');
+    request();
+  };
+  process.on('SIGINT', stopOnSignal);
+  process.on('SIGTERM', stopOnSignal);
+  process.on('uncaughtException', stopOnError);
+  process.on('unhandledRejection', (reason) => stopOnError(reason, 'unhandledRejection'));
+
+  return {
+    requested: requested.promise,
+    signal: controller.signal,
+    fail: () => {
+      exitCode = EXIT_FAILED;
+    },
+    exitCode: () => exitCode,
+  };
+}
+
+/** Disposes the service, also one that is still starting. False when that fails or takes too long. */
+async function drain(
+  starting: Promise<AsyncDisposable>,
+  drainMs: number,
+  logger: Logger,
+): Promise<boolean> {
+  const expired = Promise.withResolvers<false>();
+  const timer = setTimeout(() => {
+    logger.error({ drain_ms: drainMs }, 'draining took too long, work in flight is lost');
+    expired.resolve(false);
+  }, drainMs);
+  const drained = starting.then(
+    async (service) => {
+      await service[Symbol.asyncDispose]();
+      return true;
+    },
+    (error: unknown) => {
+      logger.info({ error }, 'stopped before the start was complete');
+      return true;
+    },
+  );
+  try {
+    return await Promise.race([drained, expired.promise]);
+  } catch (error) {
+    logger.error({ error }, 'draining failed');
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Lower-case base32, so that it can be a token of a subject. */
+function newInstanceId(): string {
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+  return Array.from(randomBytes(INSTANCE_ID_LENGTH), (byte) => alphabet[byte % 32]).join('');
+}
