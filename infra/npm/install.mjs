@@ -1,0 +1,106 @@
+/**
+ * Runs before `npm start`, `npm test` and their like: installs the locked packages when they are
+ * missing or stale, and does nothing, in a few milliseconds, when they are there. Plain
+ * JavaScript without imports of packages, since it runs before there are any and on Node 20.
+ *
+ *   node infra/npm/install.mjs [--production]
+ *
+ * What is installed is read from the record that npm keeps of it, so that an install made by hand
+ * counts too. An install with the development packages serves for production and is kept complete.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const NODE_MAJOR_MIN = 20;
+/** The sources are TypeScript that Node runs as it is. */
+const NODE_MAJOR_OF_SOURCES = 24;
+const INSTALL_TIMEOUT_MS = 900_000;
+const CONFIGURATION_EXIT_CODE = 78;
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** @returns {never} */
+function fail(message, exitCode = CONFIGURATION_EXIT_CODE) {
+  process.stderr.write(`${message}\n`);
+  process.exit(exitCode);
+}
+
+function majorOf(version) {
+  return Number(version.replace(/^v/, '').split('.')[0]);
+}
+
+function lockedPackages(file) {
+  try {
+    return JSON.parse(readFileSync(join(root, file), 'utf8')).packages ?? {};
+  } catch {
+    return undefined;
+  }
+}
+
+function isDevelopmentOnly(entry) {
+  return entry.dev === true || entry.devOptional === true;
+}
+
+/** Whether everything wanted is installed in the locked version. Optional packages may be absent. */
+function isInstalled(wanted, installed, production) {
+  return Object.entries(wanted).every(([path, entry]) => {
+    if (!path.includes('node_modules/')) return true;
+    if (production && isDevelopmentOnly(entry)) return true;
+    const present = installed[path];
+    if (present === undefined) return entry.optional === true || entry.devOptional === true;
+    return present.version === entry.version && present.integrity === entry.integrity;
+  });
+}
+
+function install(production) {
+  process.stdout.write('Installing packages (once, and after each change of the lockfile)\n');
+  const mode = production ? '--omit=dev' : '--include=dev';
+  // The level hides the engine warnings of an older Node, which does not run the sources.
+  const npm = spawnSync('npm', ['ci', mode, '--loglevel=error', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: INSTALL_TIMEOUT_MS,
+    shell: process.platform === 'win32',
+  });
+  if (npm.error !== undefined) fail(`npm could not be run: ${npm.error.message}`);
+  if (npm.status !== 0) fail('npm ci failed; see its messages above.', npm.status ?? 1);
+}
+
+/** npm puts node_modules/.bin first, so its Node, when there is one, runs the sources. */
+function checkNodeOfSources(justInstalled) {
+  const pinned = join(root, 'node_modules/.bin/node');
+  let version = process.version;
+  if (existsSync(pinned)) {
+    if (!justInstalled) return;
+    try {
+      version = execFileSync(pinned, ['--version'], { encoding: 'utf8' });
+    } catch (error) {
+      fail(`The installed Node does not run here (${error.message}). ${advice()}`);
+    }
+  }
+  if (majorOf(version) >= NODE_MAJOR_OF_SOURCES) return;
+  fail(
+    `Node ${NODE_MAJOR_OF_SOURCES} or newer is needed to run the sources, this is ${version}, ` +
+      `and npm has no Node package for ${process.platform}-${process.arch} here. ${advice()}`,
+  );
+}
+
+function advice() {
+  return `Install Node ${NODE_MAJOR_OF_SOURCES} or newer, or run npm ci with optional packages.`;
+}
+
+if (majorOf(process.version) < NODE_MAJOR_MIN) {
+  fail(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.version}.`);
+}
+const production = process.argv.includes('--production');
+const wanted = lockedPackages('package-lock.json');
+if (wanted === undefined) fail('package-lock.json is missing or not readable.');
+const installed = lockedPackages('node_modules/.package-lock.json') ?? {};
+const needed = !isInstalled(wanted, installed, production);
+if (needed) {
+  const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
+  install(production && !hasDevelopment);
+}
+checkNodeOfSources(needed);
