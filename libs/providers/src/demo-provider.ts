@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ProviderRequest } from '@gateway/dialects';
+import { GatewayError } from '@gateway/protocol';
+import { readAll, readStart } from './answer-bytes.ts';
+import {
+  completion,
+  completionEvents,
+  DEMO_ERROR_BODY,
+  type DemoAnswer,
+  readDemoRequest,
+} from './demo-answer.ts';
+import type { Provider, ProviderAnswer, ProviderModel, SendOptions } from './provider.ts';
+
+/** So that a stream is seen to be one. */
+const WORD_INTERVAL_MS = 15;
+
+/** Answers chat completions by itself, without network or credential, and says that it does. */
+export class DemoProvider implements Provider {
+  readonly name: string;
+  readonly kind = 'demo';
+  readonly dialect = 'chat';
+  readonly serverAddress = 'in-process';
+  readonly serverPort = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  async send(request: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
+    options.signal.throwIfAborted();
+    options.onSent?.();
+    const asked = readDemoRequest(request.body);
+    if (asked === undefined) return this.#answer(400, 'application/json', [DEMO_ERROR_BODY]);
+    const answer: DemoAnswer = {
+      id: `chatcmpl-demo-${randomUUID()}`,
+      created: Math.trunc(Date.now() / 1000),
+      request: asked,
+    };
+    return asked.stream
+      ? this.#answer(200, 'text/event-stream', paced(answer, options.signal))
+      : this.#answer(200, 'application/json', [completion(answer)]);
+  }
+
+  async listModels(): Promise<readonly ProviderModel[]> {
+    return [{ id: 'demo' }];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #answer(
+    status: number,
+    contentType: string,
+    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  ): ProviderAnswer {
+    const body = iterate(pieces);
+    return {
+      status,
+      headers: { 'content-type': contentType },
+      body,
+      readAll: (bytesMax) => readAll(this.name, body, bytesMax),
+      readStart: (bytesMax) => readStart(body, bytesMax),
+    };
+  }
+}
+
+async function* iterate(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
+  yield* pieces;
+}
+
+async function* paced(answer: DemoAnswer, signal: AbortSignal) {
+  for (const event of completionEvents(answer)) {
+    yield event;
+    try {
+      await delay(WORD_INTERVAL_MS, undefined, { signal });
+    } catch {
+      const { reason } = signal;
+      throw reason instanceof GatewayError
+        ? reason
+        : new GatewayError('client_closed', 'The call was cancelled.', { cause: reason });
+    }
+  }
+}

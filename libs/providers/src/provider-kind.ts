@@ -1,0 +1,21 @@
+import type { ProviderDialect } from '@gateway/dialects';
+import type { ProviderModel } from './provider.ts';
+
+export interface ModelPage {
+  readonly models: readonly ProviderModel[];
+  /** Where the list goes on. */
+  readonly nextPath?: string;
+}
+
+/** What is particular to one kind of provider. */
+export interface HttpProviderKind {
+  readonly dialect: ProviderDialect;
+  /** The vendor's own address; a kind without one needs a base URL. */
+  readonly baseUrl?: string;
+  readonly needsCredential: boolean;
+  /** Headers of every request, which carry the credential. */
+  headers(credential: string | undefined): Readonly<Record<string, string>>;
+  readonly modelsPath: string;
+  /** Throws when the value is not a page of models. */
+  readModels(page: unknown): ModelPage;
+}
