@@ -1,0 +1,125 @@
+import { type Configuration, KEY_TEXT_LENGTH_MIN } from '@gateway/protocol';
+import {
+  type Environment,
+  integer,
+  list,
+  parseSettings,
+  port,
+  readAllSettings,
+  type Secret,
+  secret,
+  text,
+} from '@gateway/runtime';
+import { readGatewayFile } from './gateway-file.ts';
+
+export interface IngressSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly bodyBytesMax: number;
+  /** Addresses and networks of proxies whose `x-forwarded-for` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly pepper: Secret;
+  readonly bootstrapKeys: { readonly client?: Secret; readonly admin?: Secret };
+  readonly configuration: Configuration;
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Everything but the pepper, which the embedded gateway makes for itself. */
+export function readIngressSettings(environment: Environment): Omit<IngressSettings, 'pepper'> {
+  const { edge, configuration } = readAllSettings({
+    edge: () => readEdge(environment),
+    configuration: () => readConfiguration(environment),
+  });
+  const { apiKey, adminKey, ...rest } = edge;
+  return {
+    ...rest,
+    configuration,
+    bootstrapKeys: { ...(apiKey && { client: apiKey }), ...(adminKey && { admin: adminKey }) },
+  };
+}
+
+/** The settings of an ingress that runs by itself: its replicas share one pepper. */
+export function readSettings(environment: Environment): IngressSettings {
+  const { ingress, shared } = readAllSettings({
+    ingress: () => readIngressSettings(environment),
+    shared: () =>
+      parseSettings(
+        {
+          pepper: secret('GATEWAY_KEY_PEPPER', {
+            lengthMin: 16,
+            description: 'the secret that keys are hashed with, the same in every replica',
+          }),
+        },
+        environment,
+      ),
+  });
+  return { ...ingress, ...shared };
+}
+
+function readEdge(environment: Environment) {
+  return parseSettings(
+    {
+      host: text('GATEWAY_HOST', {
+        default: '127.0.0.1',
+        description: 'the address that clients connect to',
+      }),
+      port: port('GATEWAY_PORT', {
+        default: 8080,
+        description: 'the port that clients connect to; 0 for any',
+      }),
+      bodyBytesMax: integer('GATEWAY_MAX_BODY_BYTES', {
+        default: 32 * MEBIBYTE,
+        min: 1024,
+        max: 256 * MEBIBYTE,
+        description: 'the largest request body taken, in bytes',
+      }),
+      trustedProxies: list('GATEWAY_TRUSTED_PROXIES', {
+        default: [],
+        description: 'addresses or networks of proxies whose x-forwarded-for is believed',
+      }),
+      apiKey: secret('GATEWAY_API_KEY', {
+        optional: true,
+        lengthMin: KEY_TEXT_LENGTH_MIN,
+        description: 'a client key that exists without being created',
+      }),
+      adminKey: secret('GATEWAY_ADMIN_KEY', {
+        optional: true,
+        lengthMin: KEY_TEXT_LENGTH_MIN,
+        description: 'an admin key that exists without being created',
+      }),
+    },
+    environment,
+    ({ apiKey, adminKey }, report) => {
+      if (apiKey && adminKey && apiKey.reveal() === adminKey.reveal()) {
+        report('GATEWAY_API_KEY and GATEWAY_ADMIN_KEY must differ');
+      }
+    },
+  );
+}
+
+function readConfiguration(environment: Environment): Configuration {
+  const { file, requests, windowSeconds } = parseSettings(
+    {
+      file: text('GATEWAY_CONFIG', {
+        optional: true,
+        description: 'the YAML file of providers, models, limits and cache',
+      }),
+      requests: integer('RATE_LIMIT_REQUESTS', {
+        optional: true,
+        min: 1,
+        max: 1_000_000_000,
+        description: 'requests that a key may make in each window, unless it has its own limit',
+      }),
+      windowSeconds: integer('RATE_LIMIT_WINDOW', {
+        default: 3600,
+        min: 1,
+        max: 31 * 24 * 60 * 60,
+        description: 'the length of that window in seconds',
+      }),
+    },
+    environment,
+  );
+  const keyLimit = requests === undefined ? undefined : { requests, windowSeconds };
+  return readGatewayFile(file, keyLimit);
+}

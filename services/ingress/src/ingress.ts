@@ -1,0 +1,91 @@
+/** The composition root of the ingress. */
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '@gateway/bus';
+import { buckets, type Configuration, toGatewayError } from '@gateway/protocol';
+import type { ServiceContext } from '@gateway/runtime';
+import type { Logger } from '@gateway/telemetry';
+import { adminKeys } from './admin/keys.ts';
+import { adminRequests } from './admin/requests.ts';
+import type { IngressSettings } from './config.ts';
+import { createHttpServer } from './http-server.ts';
+import { KeyDirectory } from './key-directory.ts';
+import { Ledger } from './ledger.ts';
+import { ModelList } from './model-list.ts';
+import { RefusalQueue } from './refusal-queue.ts';
+import { chatCompletions } from './routes/chat-completions.ts';
+import { health } from './routes/health.ts';
+import { models } from './routes/models.ts';
+
+const BUS_RETRY_MS = 500;
+
+export interface Ingress extends AsyncDisposable {
+  readonly host: string;
+  /** The port that it listens on, also where any was asked for. */
+  readonly port: number;
+  readonly keys: KeyDirectory;
+}
+
+/** Listens once the keys are known and the configuration is published. */
+export async function startIngress(
+  settings: IngressSettings,
+  context: ServiceContext & { readonly bus: Bus },
+): Promise<Ingress> {
+  const { bus, logger, signal } = context;
+  const { configuration } = settings;
+  await using resources = new AsyncDisposableStack();
+  const keys = resources.use(
+    await untilReached(signal, logger, () => KeyDirectory.open({ bus, logger, ...settings })),
+  );
+  await untilReached(signal, logger, () => publishConfiguration(bus, configuration));
+  const ledger = resources.use(new Ledger(bus, logger));
+  const refusals = resources.use(new RefusalQueue(ledger, logger, configuration.revision));
+  resources.use(context.health.register('bus', () => bus.outage ?? true));
+
+  const app = createHttpServer({
+    ...settings,
+    keys,
+    logger,
+    unauthenticated: (request, error) => refusals.add(request, error),
+  });
+  chatCompletions(app, { bus, ledger, configuration, logger });
+  models(app, new ModelList(bus, configuration));
+  adminKeys(app, keys, ledger);
+  adminRequests(app, bus);
+  health(app, () => bus.outage === undefined && !signal.aborted);
+  await app.listen({ host: settings.host, port: settings.port });
+  resources.defer(() => app.close());
+
+  const { port } = app.server.address() as AddressInfo;
+  logger.info({ host: settings.host, port, revision: configuration.revision }, 'listening');
+  const held = resources.move();
+  return {
+    host: settings.host,
+    port,
+    keys,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** Each revision has its own key, so that replicas with different files do not fight over one. */
+async function publishConfiguration(bus: Bus, configuration: Configuration): Promise<void> {
+  const bucket = await bus.bucket(buckets.configuration);
+  await bucket.put(configuration.revision, configuration);
+}
+
+/** Tries until the bus has answered; an ingress that waits is alive and not ready. */
+async function untilReached<Result>(
+  signal: AbortSignal,
+  logger: Logger,
+  action: () => Promise<Result>,
+): Promise<Result> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await action();
+    } catch (error) {
+      logger.warn({ reason: toGatewayError(error).message }, 'waiting for the bus');
+      await sleep(BUS_RETRY_MS, undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Every key, in memory: the bootstrap keys of the settings and the keys of the bucket, which is
+ * watched, so that a created or revoked key is known here within milliseconds.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type { Bucket, Bus, Subscription } from '@gateway/bus';
+import {
+  buckets,
+  KEY_SCHEMA,
+  type KeyRecord,
+  keyDigest,
+  keyRecord,
+  keyTextIsPlausible,
+} from '@gateway/protocol';
+import type { Secret } from '@gateway/runtime';
+import type { Logger } from '@gateway/telemetry';
+
+export const BOOTSTRAP_TENANT = 'default';
+
+export interface KeyDirectoryOptions {
+  readonly bus: Bus;
+  readonly pepper: Secret;
+  readonly bootstrapKeys: { readonly client?: Secret; readonly admin?: Secret };
+  readonly logger: Logger;
+}
+
+export class KeyDirectory implements AsyncDisposable {
+  readonly #pepper: Secret;
+  readonly #logger: Logger;
+  readonly #bucket: Bucket;
+  readonly #byId = new Map<string, KeyRecord>();
+  readonly #byDigest = new Map<string, KeyRecord>();
+  readonly #bootstrapIds = new Set<string>();
+  #watch: Subscription | undefined;
+
+  private constructor(bucket: Bucket, { pepper, bootstrapKeys, logger }: KeyDirectoryOptions) {
+    this.#bucket = bucket;
+    this.#pepper = pepper;
+    this.#logger = logger;
+    for (const role of ['client', 'admin'] as const) {
+      const text = bootstrapKeys[role]?.reveal();
+      if (text === undefined) continue;
+      const record = this.#bootstrapRecord(role, text);
+      this.#bootstrapIds.add(record.id);
+      this.#set(record);
+    }
+  }
+
+  /** Resolves once the first snapshot of the bucket is here. */
+  static async open(options: KeyDirectoryOptions): Promise<KeyDirectory> {
+    const directory = new KeyDirectory(await options.bus.bucket(buckets.keys), options);
+    await directory.#start();
+    return directory;
+  }
+
+  /** The valid key with this text, or undefined: unknown, revoked and expired look the same. */
+  find(text: string): KeyRecord | undefined {
+    const digest = keyDigest(this.#pepper.reveal(), text);
+    const record = keyTextIsPlausible(text) ? this.#byDigest.get(digest) : undefined;
+    // The map is keyed by a keyed hash, which tells an attacker nothing; the comparison that decides
+    // is still made in constant time.
+    const expected = Buffer.from(record?.digest ?? '0'.repeat(64), 'hex');
+    const isEqual = timingSafeEqual(Buffer.from(digest, 'hex'), expected);
+    if (!record || !isEqual || record.revokedAt !== undefined) return undefined;
+    if (record.expiresAt !== undefined && Date.parse(record.expiresAt) <= Date.now())
+      return undefined;
+    return record;
+  }
+
+  get(id: string): KeyRecord | undefined {
+    return this.#byId.get(id);
+  }
+
+  list(): readonly KeyRecord[] {
+    return [...this.#byId.values()];
+  }
+
+  isBootstrap(id: string): boolean {
+    return this.#bootstrapIds.has(id);
+  }
+
+  digest(text: string): string {
+    return keyDigest(this.#pepper.reveal(), text);
+  }
+
+  /** Stores the record; it is in force here at once, elsewhere as soon as the watch tells. */
+  async put(record: KeyRecord): Promise<void> {
+    await this.#bucket.put(record.id, record);
+    this.#set(record);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watch?.drain();
+  }
+
+  async #start(): Promise<void> {
+    const snapshot = Promise.withResolvers<void>();
+    this.#watch = await this.#bucket.watch({
+      changed: (id, entry) => this.#changed(id, entry?.value),
+      ready: snapshot.resolve,
+    });
+    await snapshot.promise;
+  }
+
+  #changed(id: string, value: unknown): void {
+    if (this.#bootstrapIds.has(id)) return;
+    if (value === undefined) {
+      this.#remove(id);
+      return;
+    }
+    const parsed = keyRecord.safeParse(value);
+    if (parsed.success) {
+      this.#set(parsed.data);
+      return;
+    }
+    // A record that cannot be read must not leave an older version of the key in force.
+    this.#logger.error({ key_id: id }, 'a key record cannot be read; the key is refused');
+    this.#remove(id);
+  }
+
+  #set(record: KeyRecord): void {
+    this.#remove(record.id);
+    this.#byId.set(record.id, record);
+    this.#byDigest.set(record.digest, record);
+  }
+
+  #remove(id: string): void {
+    const record = this.#byId.get(id);
+    if (!record) return;
+    this.#byId.delete(id);
+    this.#byDigest.delete(record.digest);
+  }
+
+  #bootstrapRecord(role: KeyRecord['role'], text: string): KeyRecord {
+    return {
+      schema: KEY_SCHEMA,
+      id: `bootstrap-${role}`,
+      tenant: BOOTSTRAP_TENANT,
+      name: `the ${role} key of the settings`,
+      role,
+      digest: this.digest(text),
+      createdAt: new Date(0).toISOString(),
+    };
+  }
+}

@@ -1,0 +1,86 @@
+/** From a model name to the ordered targets that may answer. Pure. */
+import {
+  type Configuration,
+  GatewayError,
+  type KeyRecord,
+  type ModelRoute,
+  type Timeouts,
+} from '@gateway/protocol';
+
+export interface PlannedTarget {
+  readonly provider: string;
+  /** The provider's name of the model. */
+  readonly model: string;
+}
+
+export interface Plan {
+  readonly targets: readonly [PlannedTarget, ...PlannedTarget[]];
+  readonly timeouts: Timeouts;
+}
+
+/**
+ * The plan for a model: the route of exactly that name, else the route of the longest matching
+ * pattern, else `<provider>/<model>`. Throws `permission_denied` when the key may not use the model,
+ * `model_not_found` when nothing answers to the name.
+ */
+export function planRequest(configuration: Configuration, key: KeyRecord, model: string): Plan {
+  if (!mayUse(key, model)) {
+    throw new GatewayError('permission_denied', 'This key may not use the requested model.', {
+      param: 'model',
+      reason: 'model_not_allowed',
+    });
+  }
+  const route = routeOf(configuration, model);
+  if (!route) {
+    throw new GatewayError('model_not_found', 'No such model is served by this gateway.', {
+      param: 'model',
+    });
+  }
+  const [first, ...rest] = route.targets.map((target) => ({
+    provider: target.provider,
+    model: target.model ?? model,
+  }));
+  return {
+    targets: [first as PlannedTarget, ...rest],
+    timeouts: { ...configuration.timeouts, ...definedOnly(route.timeouts) },
+  };
+}
+
+export function mayUse({ models }: KeyRecord, model: string): boolean {
+  return !models || models.some((pattern) => matches(pattern, model));
+}
+
+/** The route that a model name leads to, whoever asks. */
+export function routeOf(configuration: Configuration, model: string): ModelRoute | undefined {
+  return findRoute(configuration.models, model) ?? qualifiedRoute(configuration, model);
+}
+
+/** Whether a name is, or a pattern with `*` at its end covers, the model. */
+function matches(pattern: string, model: string): boolean {
+  return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
+}
+
+/** Of equally long matches the first wins, and operators' routes stand before the built-in ones. */
+function findRoute(routes: readonly ModelRoute[], model: string): ModelRoute | undefined {
+  let best: ModelRoute | undefined;
+  for (const route of routes) {
+    if (route.match === model) return route;
+    if (!matches(route.match, model)) continue;
+    if (!best || route.match.length > best.match.length) best = route;
+  }
+  return best;
+}
+
+function qualifiedRoute(configuration: Configuration, name: string): ModelRoute | undefined {
+  const slash = name.indexOf('/');
+  const provider = name.slice(0, slash);
+  const model = name.slice(slash + 1);
+  if (slash < 1 || model === '') return undefined;
+  if (!configuration.providers.some((known) => known.name === provider)) return undefined;
+  return { match: name, targets: [{ provider, model }] };
+}
+
+function definedOnly(overrides: ModelRoute['timeouts']): Partial<Timeouts> {
+  const entries = Object.entries(overrides ?? {}).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,27 @@
+import { GatewayError, type KeyRecord } from '@gateway/protocol';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ModelList } from '../model-list.ts';
+
+/** https://platform.openai.com/docs/api-reference/models; ids may hold slashes. */
+export function models(app: FastifyInstance, list: ModelList): void {
+  app.get('/v1/models', { config: { access: 'client' } }, async (request, reply) => {
+    reply.header('x-request-id', request.requestId);
+    return { object: 'list', data: await list.list(keyOf(request)) };
+  });
+  app.get<{ Params: { '*': string } }>(
+    '/v1/models/*',
+    { config: { access: 'client' } },
+    async (request, reply) => {
+      reply.header('x-request-id', request.requestId);
+      const wanted = request.params['*'];
+      const found = (await list.list(keyOf(request))).find(({ id }) => id === wanted);
+      if (found) return found;
+      throw new GatewayError('model_not_found', 'No such model is served by this gateway.');
+    },
+  );
+}
+
+function keyOf({ key }: FastifyRequest): KeyRecord {
+  if (!key) throw new Error('The models route must not be public.');
+  return key;
+}
