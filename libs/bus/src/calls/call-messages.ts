@@ -1,0 +1,109 @@
+/** What caller and worker say to each other besides data: the opening, frame payloads and control. */
+import {
+  type AttemptedEvent,
+  attemptedEvent,
+  errorFromWire,
+  errorToWire,
+  type Frame,
+  GatewayError,
+  wireError,
+} from '@gateway/protocol';
+import { z } from 'zod';
+
+/** What a request of a call carries besides its value and body. */
+export interface CallOpening {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly deadlineAt: number;
+  /** Milliseconds since 1970; taking the call later is refused, since the caller has given up on it. */
+  readonly acceptBy: number;
+  /** Bytes of data that may be sent before the first credit. */
+  readonly windowBytes: number;
+  /** Instance of the caller. */
+  readonly caller: string;
+  /** How often a full server has handed it back to the group. */
+  readonly handBacks: number;
+}
+
+/** Identifies a call among all calls of a caller, or of a worker. */
+export function callKey(requestId: string, attempt: number): string {
+  return `${requestId}.${attempt}`;
+}
+
+const callAddress = { requestId: z.string(), attempt: z.number().int() };
+
+export const controlMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('cancel'),
+    ...callAddress,
+    reason: wireError,
+    /** Nobody waits for the terminal frame, so the worker sees to the event's durability itself. */
+    abandoned: z.boolean(),
+  }),
+  z.object({ type: z.literal('credit'), ...callAddress, bytes: z.number().int().positive() }),
+]);
+
+/** From the caller to the worker that accepted. */
+export type ControlMessage = z.infer<typeof controlMessage>;
+
+const accepted = z.object({ worker: z.string() });
+const end = z.object({ event: attemptedEvent });
+const failure = z.object({ error: wireError, event: attemptedEvent.optional() });
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+export function encodeJson(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value), 'utf8');
+}
+
+/** Throws what the parser or the schema throws. */
+export function decodeJson<Value>(schema: z.ZodType<Value>, bytes: Uint8Array): Value {
+  return schema.parse(JSON.parse(decoder.decode(bytes)));
+}
+
+export function encodeAccepted(worker: string): Uint8Array {
+  return encodeJson({ worker } satisfies z.infer<typeof accepted>);
+}
+
+export function decodeAccepted(frame: Frame): string {
+  return decodeJson(accepted, frame.payload).worker;
+}
+
+export function encodeEnd(event: AttemptedEvent): Uint8Array {
+  return encodeJson({ event });
+}
+
+export function decodeEnd(frame: Frame): AttemptedEvent {
+  return decodeJson(end, frame.payload).event;
+}
+
+export function encodeFailure(error: GatewayError, event?: AttemptedEvent): Uint8Array {
+  return encodeJson({ error: errorToWire(error), event });
+}
+
+export function decodeFailure(frame: Frame): { error: GatewayError; event?: AttemptedEvent } {
+  const { error, event } = decodeJson(failure, frame.payload);
+  return { error: errorFromWire(error), ...(event !== undefined && { event }) };
+}
+
+/**
+ * A worker's `accepted` for a call that is no longer open here: whom to tell that nobody waits, and
+ * what. Undefined for any other frame.
+ */
+export function answerToLateFrame(
+  frame: Frame,
+  requestId: string,
+): { worker: string; message: ControlMessage } | undefined {
+  if (frame.type !== 'accepted') return undefined;
+  const reason = new GatewayError('deadline_exceeded', 'The call was accepted too late.');
+  return {
+    worker: decodeAccepted(frame),
+    message: {
+      type: 'cancel',
+      requestId,
+      attempt: frame.attempt,
+      reason: errorToWire(reason),
+      abandoned: true,
+    },
+  };
+}

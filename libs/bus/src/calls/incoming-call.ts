@@ -1,0 +1,286 @@
+/**
+ * The worker's half of a call, free of any transport.
+ *
+ *     offered ──accept()──▶ accepted ──head()──▶ streaming ──end(), fail()──▶ closed
+ *        └───────fail()────────┴────────fail()───────────────────────────────▲
+ *
+ * - The signal aborts once, for the first of: cancel, caller gone, deadline, bus lost. It takes nothing
+ *   from the handler's duty to end the call, since only the handler knows what was spent.
+ * - Data needs credit: the opening window, and what the caller grants as its consumer reads.
+ * - The event is published with the caller as the place of its acknowledgement. When the caller is
+ *   gone, gave the call up, or the bus was lost, nobody would hear that, so this side publishes it
+ *   until it is stored, for ORPHANED_EVENT_TIMEOUT_MS.
+ * - Exactly one terminal frame leaves: `end` and `fail` on a closed call do nothing.
+ */
+import {
+  type AttemptedEvent,
+  errorFromWire,
+  FRAME_PAYLOAD_BYTES_MAX,
+  type Frame,
+  type FrameType,
+  GatewayError,
+} from '@gateway/protocol';
+import type { IncomingCall } from '../bus.ts';
+import {
+  type CallOpening,
+  type ControlMessage,
+  encodeAccepted,
+  encodeEnd,
+  encodeFailure,
+  encodeJson,
+} from './call-messages.ts';
+import type { Clock } from './clock.ts';
+
+/** How long an event that no caller answers for is published again, and how often. */
+export const ORPHANED_EVENT_TIMEOUT_MS = 30_000;
+export const ORPHANED_EVENT_RETRY_MS = 500;
+
+/** What the machine asks of its transport. */
+export interface IncomingCallPort {
+  /** To the caller, in order. Throws when the frame is too large to be sent. */
+  sendFrame(frame: Frame): void;
+  /** Publishes durably; the acknowledgement goes to the caller. */
+  publishForCaller(event: AttemptedEvent): void;
+  /** Publishes durably; rejects when it cannot. */
+  publish(event: AttemptedEvent): Promise<void>;
+  /** The request's body. Rejects when the signal aborts. */
+  body(signal: AbortSignal): Promise<Uint8Array>;
+  /** Called once, after the terminal frame: control messages for the call come too late from now on. */
+  closed(): void;
+}
+
+export interface IncomingCallSetup<Request> {
+  readonly opening: CallOpening;
+  readonly request: Request;
+  /** Instance of this worker. */
+  readonly worker: string;
+  readonly clock: Clock;
+  readonly port: IncomingCallPort;
+}
+
+interface WaitingData {
+  readonly bytes: Uint8Array;
+  sentBytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function misuse(detail: string): GatewayError {
+  return new GatewayError('internal', 'The gateway failed to handle this request.', { detail });
+}
+
+export class IncomingCallMachine<Request, Head> implements IncomingCall<Request, Head> {
+  readonly request: Request;
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly deadlineAt: number;
+  readonly #setup: IncomingCallSetup<Request>;
+  readonly #abort = new AbortController();
+  readonly #waiting: WaitingData[] = [];
+  readonly #callOffDeadline: () => void;
+  #phase: 'offered' | 'accepted' | 'streaming' | 'closed' = 'offered';
+  #sequence = 0;
+  #creditBytes: number;
+  #dataLost = false;
+  /** Nobody receives frames or the acknowledgement any more. */
+  #orphaned = false;
+
+  constructor(setup: IncomingCallSetup<Request>) {
+    this.#setup = setup;
+    this.request = setup.request;
+    this.requestId = setup.opening.requestId;
+    this.attempt = setup.opening.attempt;
+    this.deadlineAt = setup.opening.deadlineAt;
+    this.#creditBytes = setup.opening.windowBytes;
+    const { clock } = setup;
+    this.#callOffDeadline = clock.after(Math.max(0, this.deadlineAt - clock.now()), () =>
+      this.#stop(new GatewayError('deadline_exceeded', 'The request took too long.')),
+    );
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get isClosed(): boolean {
+    return this.#phase === 'closed';
+  }
+
+  body(): Promise<Uint8Array> {
+    return this.#setup.port.body(this.signal);
+  }
+
+  accept(): void {
+    this.signal.throwIfAborted();
+    if (this.#phase !== 'offered') throw misuse(`accept() in phase ${this.#phase}`);
+    if (this.#setup.clock.now() > this.#setup.opening.acceptBy) {
+      throw new GatewayError('deadline_exceeded', 'The request was delivered too late.');
+    }
+    this.#phase = 'accepted';
+    this.#send('accepted', encodeAccepted(this.#setup.worker));
+  }
+
+  head(head: Head): void {
+    if (this.#phase !== 'accepted') throw misuse(`head() in phase ${this.#phase}`);
+    this.#phase = 'streaming';
+    this.#send('head', encodeJson(head));
+  }
+
+  data(bytes: Uint8Array): Promise<void> {
+    if (this.#phase !== 'streaming') {
+      return Promise.reject(misuse(`data() in phase ${this.#phase}`));
+    }
+    if (this.signal.aborted) {
+      this.#dataLost = true;
+      return Promise.reject(this.signal.reason);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push({ bytes, sentBytes: 0, resolve, reject });
+    this.#sendWaiting();
+    return promise;
+  }
+
+  async end(event: AttemptedEvent): Promise<void> {
+    while (this.#waiting.length > 0) await this.#dataDone();
+    if (this.#dataLost) return this.fail(this.#lostReason(), event);
+    if (this.#phase === 'closed') return;
+    if (this.#phase !== 'streaming') throw misuse(`end() in phase ${this.#phase}`);
+    await this.#terminate('end', event, () => encodeEnd(event));
+  }
+
+  async fail(error: GatewayError, event?: AttemptedEvent): Promise<void> {
+    if (this.#phase === 'closed') return;
+    await this.#terminate('error', event, () => encodeFailure(error, event));
+  }
+
+  /** A control message of the caller. */
+  control(message: ControlMessage): void {
+    if (message.type === 'cancel') {
+      this.#orphaned ||= message.abandoned;
+      this.#stop(errorFromWire(message.reason));
+      return;
+    }
+    this.#creditBytes += message.bytes;
+    this.#sendWaiting();
+  }
+
+  /** A frame found nobody. */
+  callerGone(): void {
+    this.#orphaned = true;
+    this.#stop(new GatewayError('client_closed', 'The caller of this request is gone.'));
+  }
+
+  /** The connection broke: the caller breaks the call too. */
+  busLost(): void {
+    this.#orphaned = true;
+    this.#stop(new GatewayError('bus_unavailable', 'The message bus was interrupted.'));
+  }
+
+  #stop(reason: GatewayError): void {
+    if (this.#phase === 'closed' || this.signal.aborted) return;
+    this.#callOffDeadline();
+    this.#dropWaiting(reason);
+    this.#abort.abort(reason);
+  }
+
+  #lostReason(): GatewayError {
+    const { reason } = this.signal;
+    return reason instanceof GatewayError ? reason : misuse('data was not sent');
+  }
+
+  /** Sends what credit allows. A call to `data` is done when all of it is sent and credit is left. */
+  #sendWaiting(): void {
+    for (;;) {
+      const first = this.#waiting[0];
+      if (first === undefined) return;
+      while (this.#creditBytes > 0 && first.sentBytes < first.bytes.length) {
+        const size = Math.min(
+          this.#creditBytes,
+          FRAME_PAYLOAD_BYTES_MAX,
+          first.bytes.length - first.sentBytes,
+        );
+        this.#send('data', first.bytes.subarray(first.sentBytes, first.sentBytes + size));
+        first.sentBytes += size;
+        this.#creditBytes -= size;
+      }
+      if (this.#creditBytes <= 0) return;
+      this.#waiting.shift();
+      first.resolve();
+    }
+  }
+
+  /** Until the first of the data that waits is sent or dropped. */
+  #dataDone(): Promise<void> {
+    const first = this.#waiting[0];
+    if (first === undefined) return Promise.resolve();
+    // Sent completely, it waits only for credit that an end has no use for.
+    if (this.#waiting.length === 1 && first.sentBytes === first.bytes.length) {
+      this.#waiting.shift();
+      first.resolve();
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const { resolve: done, reject: dropped } = first;
+      this.#waiting[0] = {
+        bytes: first.bytes,
+        sentBytes: first.sentBytes,
+        resolve: () => [done(), resolve()],
+        reject: (error) => [dropped(error), resolve()],
+      };
+    });
+  }
+
+  #dropWaiting(reason: GatewayError): void {
+    for (const waiting of this.#waiting.splice(0)) {
+      if (waiting.sentBytes < waiting.bytes.length) this.#dataLost = true;
+      waiting.reject(reason);
+    }
+  }
+
+  async #terminate(
+    type: FrameType,
+    event: AttemptedEvent | undefined,
+    payload: () => Uint8Array,
+  ): Promise<void> {
+    const orphaned = this.#orphaned;
+    this.#phase = 'closed';
+    this.#callOffDeadline();
+    this.#dropWaiting(misuse('the call was ended before its data was sent'));
+    try {
+      if (event !== undefined && !orphaned) this.#setup.port.publishForCaller(event);
+      this.#send(type, payload());
+    } catch (error) {
+      // The event is too large for a message: the caller must still hear an end.
+      const detail = `the terminal frame was not sent: ${String(error)}`;
+      this.#send('error', encodeFailure(misuse(detail)));
+    } finally {
+      this.#setup.port.closed();
+    }
+    if (event !== undefined && orphaned) await this.#publishOrphaned(event);
+  }
+
+  async #publishOrphaned(event: AttemptedEvent): Promise<void> {
+    const { clock, port } = this.#setup;
+    const until = clock.now() + ORPHANED_EVENT_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await port.publish(event);
+      } catch (error) {
+        if (clock.now() >= until) throw error;
+      }
+      await new Promise<void>((resolve) => clock.after(ORPHANED_EVENT_RETRY_MS, resolve));
+    }
+  }
+
+  #send(type: FrameType, payload: Uint8Array): void {
+    const sequence = this.#sequence;
+    this.#sequence += 1;
+    if (this.#orphaned) return;
+    try {
+      this.#setup.port.sendFrame({ type, attempt: this.attempt, sequence, payload });
+    } catch (error) {
+      this.#sequence = sequence;
+      throw error;
+    }
+  }
+}

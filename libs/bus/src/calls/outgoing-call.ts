@@ -1,0 +1,317 @@
+/**
+ * The caller's half of a call, free of any transport.
+ *
+ *     sent ──accepted──▶ accepted ──head──▶ streaming ──end, error──▶ settling ──durable──▶ closed
+ *       └─────────error───────┴──────────────error──────────────────────▲
+ *
+ * - `sent`: until ACCEPT_TIMEOUT_MS. No responders, silence or the deadline close the call.
+ * - `accepted`, `streaming`: the worker owns the call. Its loss, the bus's, or a frame that does not
+ *   fit (gap, wrong order, more than the window) closes the call with an error that is made here, and
+ *   the worker is told that nobody listens. A cancel or the deadline asks the worker to stop and waits
+ *   CANCEL_TIMEOUT_MS for its terminal frame, which says what was spent.
+ * - `settling`: the terminal frame is here and its event is not yet known to be durable. The worker
+ *   published it with this side as the place of the acknowledgement. Without one in
+ *   EVENT_ACKNOWLEDGE_TIMEOUT_MS, or when it is a refusal, this side publishes the event itself, and
+ *   when that fails too the call ends as `audit_unavailable`.
+ * - `closed`: exactly one terminal frame has been queued for the consumer. Nothing follows it.
+ *
+ * The window goes back to the pool when the call is closed and the consumer has taken the terminal
+ * frame or given up, so bytes that wait for a slow consumer stay counted.
+ */
+import {
+  type AttemptedEvent,
+  type ErrorCode,
+  errorToWire,
+  type Frame,
+  GatewayError,
+} from '@gateway/protocol';
+import type { z } from 'zod';
+import {
+  ACCEPT_TIMEOUT_MS,
+  CANCEL_TIMEOUT_MS,
+  EVENT_ACKNOWLEDGE_TIMEOUT_MS,
+  type OutgoingCall,
+  type ReplyFrame,
+} from '../bus.ts';
+import {
+  type ControlMessage,
+  decodeAccepted,
+  decodeEnd,
+  decodeFailure,
+  decodeJson,
+} from './call-messages.ts';
+import type { Clock } from './clock.ts';
+import { FrameQueue } from './frame-queue.ts';
+import type { WindowPool } from './window-pool.ts';
+
+/** What the machine asks of its transport. */
+export interface OutgoingCallPort {
+  /** To the worker that accepted; may be lost. */
+  sendControl(worker: string, message: ControlMessage): void;
+  /** Publishes durably under the event's own message id; rejects when it cannot. */
+  publish(event: AttemptedEvent): Promise<void>;
+  /** From here to `closed` the worker's death must be reported by `workerLost()`. */
+  accepted(worker: string): void;
+  /** Called once. Frames of the call are late from now on, and its body is no longer needed. */
+  closed(): void;
+}
+
+export interface OutgoingCallSetup<Head> {
+  readonly head: z.ZodType<Head>;
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly deadlineAt: number;
+  /** Opened from the pool by the transport, which puts it into the request. */
+  readonly windowBytes: number;
+  readonly windows: WindowPool;
+  readonly clock: Clock;
+  readonly port: OutgoingCallPort;
+}
+
+type Terminal<Head> = Extract<ReplyFrame<Head>, { type: 'end' | 'error' }>;
+
+export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
+  readonly #setup: OutgoingCallSetup<Head>;
+  readonly #queue: FrameQueue<ReplyFrame<Head>>;
+  #phase: 'sent' | 'accepted' | 'streaming' | 'settling' | 'closed' = 'sent';
+  #worker: string | undefined;
+  #nextSequence = 0;
+  #bufferedBytes = 0;
+  #consumedBytes = 0;
+  #cancelReason: GatewayError | undefined;
+  #acknowledgement: 'none' | 'stored' | 'refused' = 'none';
+  #terminal: (Terminal<Head> & { event: AttemptedEvent }) | undefined;
+  #consumerDone = false;
+  #publishing = false;
+  #callOffTimer: () => void;
+  #callOffDeadline: () => void;
+
+  constructor(setup: OutgoingCallSetup<Head>) {
+    this.#setup = setup;
+    this.#queue = new FrameQueue(
+      (frame) => this.#finishedWith(frame),
+      () => this.#abandon(),
+    );
+    const { clock } = setup;
+    this.#callOffTimer = clock.after(ACCEPT_TIMEOUT_MS, () =>
+      this.#close('worker_lost', 'No worker took the request in time.'),
+    );
+    this.#callOffDeadline = clock.after(Math.max(0, setup.deadlineAt - clock.now()), () =>
+      this.#deadline(),
+    );
+  }
+
+  get worker(): string | undefined {
+    return this.#worker;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ReplyFrame<Head>> {
+    return this.#queue;
+  }
+
+  cancel(reason: GatewayError): void {
+    if (this.#isDone() || this.#cancelReason !== undefined) return;
+    this.#cancelReason = reason;
+    // Before `accepted` there is nobody to tell; the accept timer bounds the wait.
+    if (this.#worker !== undefined) this.#tellCancel(reason);
+  }
+
+  /** A frame on the call's reply subject. Its payload is kept: hand over bytes that stay. */
+  receive(frame: Frame): void {
+    if (this.#isDone() || frame.attempt !== this.#setup.attempt) return;
+    if (frame.sequence !== this.#nextSequence) {
+      const detail = `frame ${frame.sequence} came instead of ${this.#nextSequence}`;
+      this.#close('stream_interrupted', 'A part of the answer was lost.', detail);
+      return;
+    }
+    this.#nextSequence += 1;
+    try {
+      this.#take(frame);
+    } catch (error) {
+      const detail = `unreadable ${frame.type} frame: ${String(error)}`;
+      this.#close('stream_interrupted', 'A part of the answer was not readable.', detail);
+    }
+  }
+
+  /** The acknowledgement, or the refusal, of the worker's publish of the event. */
+  acknowledged(stored: boolean): void {
+    if (this.#phase === 'closed') return;
+    this.#acknowledgement = stored ? 'stored' : 'refused';
+    if (this.#phase === 'settling') this.#settle();
+  }
+
+  /** Nobody serves the endpoint. */
+  noResponders(): void {
+    if (this.#phase !== 'sent') return;
+    this.#close('no_responders', 'No worker serves this provider.');
+  }
+
+  workerLost(): void {
+    if (this.#isDone()) return;
+    this.#close('worker_lost', 'The worker of this request was lost.');
+  }
+
+  /** The connection broke: frames may be missing, so the call cannot go on. */
+  busLost(): void {
+    if (this.#isDone()) return;
+    const code = this.#phase === 'streaming' ? 'stream_interrupted' : 'bus_unavailable';
+    this.#close(code, 'The message bus was interrupted.');
+  }
+
+  #isDone(): boolean {
+    return this.#phase === 'settling' || this.#phase === 'closed';
+  }
+
+  #take(frame: Frame): void {
+    switch (frame.type) {
+      case 'accepted':
+        this.#expectPhase('sent', frame);
+        this.#takeAccepted(decodeAccepted(frame));
+        return;
+      case 'head':
+        this.#expectPhase('accepted', frame);
+        this.#queue.push({ type: 'head', head: decodeJson(this.#setup.head, frame.payload) });
+        this.#phase = 'streaming';
+        return;
+      case 'data':
+        this.#expectPhase('streaming', frame);
+        this.#takeData(frame.payload);
+        return;
+      case 'end':
+        this.#expectPhase('streaming', frame);
+        this.#takeTerminal({ type: 'end', event: decodeEnd(frame) });
+        return;
+      case 'error':
+        this.#takeTerminal({ type: 'error', ...decodeFailure(frame) });
+        return;
+    }
+  }
+
+  #expectPhase(phase: string, frame: Frame): void {
+    if (this.#phase !== phase) throw new Error(`${frame.type} in phase ${this.#phase}`);
+  }
+
+  #takeAccepted(worker: string): void {
+    this.#callOffTimer();
+    this.#phase = 'accepted';
+    this.#worker = worker;
+    this.#setup.port.accepted(worker);
+    this.#queue.push({ type: 'accepted', worker });
+    if (this.#cancelReason !== undefined) this.#tellCancel(this.#cancelReason);
+  }
+
+  #takeData(bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.#consumerDone) return;
+    this.#bufferedBytes += bytes.length;
+    if (this.#bufferedBytes > this.#setup.windowBytes) throw new Error('more than the window');
+    this.#queue.push({ type: 'data', bytes });
+  }
+
+  #takeTerminal(terminal: Terminal<Head>): void {
+    this.#callOffTimer();
+    this.#callOffDeadline();
+    const { event } = terminal;
+    if (event === undefined) {
+      this.#finish(terminal);
+      return;
+    }
+    this.#phase = 'settling';
+    this.#terminal = { ...terminal, event };
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#terminal === undefined || this.#publishing) return;
+    this.#callOffTimer();
+    if (this.#acknowledgement === 'stored') this.#finish(this.#terminal);
+    else if (this.#acknowledgement === 'refused') void this.#publish(this.#terminal);
+    else {
+      this.#callOffTimer = this.#setup.clock.after(EVENT_ACKNOWLEDGE_TIMEOUT_MS, () => {
+        if (this.#terminal !== undefined) void this.#publish(this.#terminal);
+      });
+    }
+  }
+
+  async #publish(terminal: Terminal<Head> & { event: AttemptedEvent }): Promise<void> {
+    this.#publishing = true;
+    try {
+      await this.#setup.port.publish(terminal.event);
+      this.#finish(terminal);
+    } catch (error) {
+      const message = 'The request could not be recorded.';
+      const facts = { detail: 'the attempted event is not durable', cause: error };
+      this.#finish({
+        type: 'error',
+        error: new GatewayError('audit_unavailable', message, facts),
+      });
+    }
+  }
+
+  #deadline(): void {
+    const reason = new GatewayError('deadline_exceeded', 'The request took too long.');
+    if (this.#phase === 'sent') this.#close('deadline_exceeded', reason.message);
+    else this.cancel(reason);
+  }
+
+  #tellCancel(reason: GatewayError): void {
+    this.#sendCancel(reason, false);
+    this.#callOffTimer = this.#setup.clock.after(CANCEL_TIMEOUT_MS, () =>
+      this.#close(reason.code, reason.message),
+    );
+  }
+
+  #sendCancel(reason: GatewayError, abandoned: boolean): void {
+    if (this.#worker === undefined) return;
+    const { requestId, attempt, port } = this.#setup;
+    const wire = errorToWire(reason);
+    port.sendControl(this.#worker, { type: 'cancel', requestId, attempt, reason: wire, abandoned });
+  }
+
+  /** Ends the call with an error made here, without the worker's terminal frame. */
+  #close(code: ErrorCode, message: string, detail?: string): void {
+    const error =
+      this.#cancelReason ?? new GatewayError(code, message, detail === undefined ? {} : { detail });
+    this.#sendCancel(error, true);
+    this.#finish({ type: 'error', error });
+  }
+
+  #finish(terminal: Terminal<Head>): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#callOffTimer();
+    this.#callOffDeadline();
+    this.#queue.push(terminal);
+    this.#queue.end();
+    this.#setup.port.closed();
+    if (this.#consumerDone) this.#setup.windows.close(this.#setup.windowBytes);
+  }
+
+  /** The consumer asks for the frame after this one. */
+  #finishedWith(frame: ReplyFrame<Head>): void {
+    if (frame.type === 'data') this.#grant(frame.bytes.length);
+    else if (frame.type === 'end' || frame.type === 'error') this.#releaseConsumer();
+  }
+
+  #grant(bytes: number): void {
+    this.#bufferedBytes -= bytes;
+    this.#consumedBytes += bytes;
+    if (this.#phase !== 'streaming' || this.#worker === undefined) return;
+    // In halves, so that a grant is worth its message.
+    if (this.#consumedBytes < this.#setup.windowBytes / 2) return;
+    const { requestId, attempt, port } = this.#setup;
+    const granted = this.#consumedBytes;
+    this.#consumedBytes = 0;
+    port.sendControl(this.#worker, { type: 'credit', requestId, attempt, bytes: granted });
+  }
+
+  #abandon(): void {
+    this.#releaseConsumer();
+    this.cancel(new GatewayError('client_closed', 'The client closed the request.'));
+  }
+
+  #releaseConsumer(): void {
+    if (this.#consumerDone) return;
+    this.#consumerDone = true;
+    if (this.#phase === 'closed') this.#setup.windows.close(this.#setup.windowBytes);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Trace context across the bus. What is active at the sender travels as W3C headers and is the parent
+ * of the span that the handler runs in; an unsampled sender costs the receiver no span.
+ */
+
+import { toGatewayError } from '@gateway/protocol';
+import { ERROR_TYPE, MESSAGING, MESSAGING_SYSTEM_NATS } from '@gateway/telemetry';
+import {
+  type Attributes,
+  context,
+  isSpanContextValid,
+  propagation,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api';
+
+export type Carrier = Readonly<Record<string, string>>;
+
+/** Headers that carry the active context; none when nothing is traced. */
+export function activeCarrier(): Carrier {
+  const carrier: Record<string, string> = {};
+  propagation.inject(context.active(), carrier);
+  return carrier;
+}
+
+/** The headers that the propagator reads, for transports that look them up by name. */
+export function carrierFields(): readonly string[] {
+  return propagation.fields();
+}
+
+interface Destination {
+  readonly template: string;
+  readonly queueGroup: string;
+}
+
+/**
+ * Runs the handler of one message in a span `process <template>` below the sender's, and in the
+ * sender's context alone when that is not sampled.
+ */
+export function runInConsumerSpan<Result>(
+  destination: Destination,
+  carrier: Carrier,
+  handler: () => Promise<Result>,
+): Promise<Result> {
+  const parent = propagation.extract(context.active(), carrier);
+  const sender = trace.getSpanContext(parent);
+  const sampled =
+    sender !== undefined &&
+    isSpanContextValid(sender) &&
+    (sender.traceFlags & TraceFlags.SAMPLED) !== 0;
+  if (!sampled) return context.with(parent, handler);
+  const attributes: Attributes = {
+    [MESSAGING.system]: MESSAGING_SYSTEM_NATS,
+    [MESSAGING.operationName]: 'process',
+    [MESSAGING.operationType]: 'process',
+    [MESSAGING.destinationTemplate]: destination.template,
+    [MESSAGING.consumerGroupName]: destination.queueGroup,
+  };
+  const tracer = trace.getTracer('@gateway/bus');
+  const options = { kind: SpanKind.CONSUMER, attributes };
+  return tracer.startActiveSpan(
+    `process ${destination.template}`,
+    options,
+    parent,
+    async (span) => {
+      try {
+        return await handler();
+      } catch (error) {
+        span.setAttribute(ERROR_TYPE, toGatewayError(error).code);
+        span.setStatus({ code: SpanStatusCode.ERROR });
+        throw error;
+      } finally {
+        span.end();
+      }
+    },
+  );
+}
