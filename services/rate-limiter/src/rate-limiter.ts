@@ -1,0 +1,44 @@
+import type { Bus } from '@gateway/bus';
+import { reserveEndpoint } from '@gateway/protocol';
+import type { ServiceContext } from '@gateway/runtime';
+import type { LimitStore } from './limit-store.ts';
+import { MemoryLimitStore, type PastAdmissions } from './memory-limit-store.ts';
+import type { RedisSettings } from './redis-connection.ts';
+import { RedisLimitStore } from './redis-limit-store.ts';
+import { RESERVE_CONCURRENCY_MAX, reserveHandler } from './reserve.ts';
+
+export interface RateLimiterSettings {
+  readonly store:
+    | ({ readonly kind: 'redis' } & RedisSettings)
+    /** `past`: what was admitted before this process started. */
+    | { readonly kind: 'memory'; readonly past?: readonly PastAdmissions[] };
+}
+
+export type RateLimiterContext = Pick<ServiceContext, 'logger' | 'health'> & { readonly bus: Bus };
+
+/**
+ * Serves reservations. It starts while Redis is away, too: reservations are `limiter_unavailable` and
+ * the health check `redis` fails until it is there. Disposal answers what was taken.
+ */
+export async function startRateLimiter(
+  settings: RateLimiterSettings,
+  context: RateLimiterContext,
+): Promise<AsyncDisposable> {
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(openStore(settings, context));
+  if (settings.store.kind === 'redis') {
+    resources.use(context.health.register('redis', () => store.outage ?? true));
+  }
+  const { bus } = context;
+  const reservations = await bus.respond(reserveEndpoint, reserveHandler(store), {
+    concurrencyMax: RESERVE_CONCURRENCY_MAX,
+  });
+  resources.defer(() => reservations.drain());
+  return resources.move();
+}
+
+function openStore({ store }: RateLimiterSettings, { logger }: RateLimiterContext): LimitStore {
+  return store.kind === 'redis'
+    ? new RedisLimitStore(store, logger)
+    : new MemoryLimitStore({ ...(store.past && { past: store.past }) });
+}

@@ -1,0 +1,35 @@
+import type { Message, RequestHandler } from '@gateway/bus';
+import { GatewayError, type ReserveReply, type ReserveRequest } from '@gateway/protocol';
+import { getMeter } from '@gateway/telemetry';
+import { type LimitStore, windowKey } from './limit-store.ts';
+
+/** Reservations decided at once; as many more wait on the bus. */
+export const RESERVE_CONCURRENCY_MAX = 1_024;
+
+const decisions = getMeter('rate-limiter').createCounter('gateway.rate_limit.decisions', {
+  description: 'Reservations by outcome: allowed, refused, or failed',
+});
+
+/**
+ * Answers reservations from the store. An error is never an admission: whether requests pass without
+ * a limiter is for the ingress to say.
+ */
+export function reserveHandler(store: LimitStore): RequestHandler<ReserveRequest, ReserveReply> {
+  return async ({ value }): Promise<Message<ReserveReply>> => {
+    refuseRepeatedWindows(value);
+    try {
+      const reply = await store.reserve(value);
+      decisions.add(1, { outcome: reply.allowed ? 'allowed' : 'refused' });
+      return { value: reply };
+    } catch (error) {
+      decisions.add(1, { outcome: 'failed' });
+      throw error;
+    }
+  };
+}
+
+/** A window named twice would be checked once and counted twice. */
+function refuseRepeatedWindows({ limits }: ReserveRequest): void {
+  if (new Set(limits.map(windowKey)).size === limits.length) return;
+  throw new GatewayError('invalid_request', 'A reservation names the same window twice.');
+}
