@@ -6,4 +6,13 @@ export { type PostgresOptions, type PostgresServer, startPostgres } from './serv
 export { startRedis } from './servers/redis.ts';
 export type { ServerOptions } from './servers/server-directory.ts';
 export { type RunningServer, ServerStartError } from './servers/server-process.ts';
+export type { Usage as SimulatedUsage } from './simulator/answer.ts';
+export { directiveTable } from './simulator/directives.ts';
+export type { Ending, LedgerEntry } from './simulator/ledger.ts';
+export {
+  type Simulator,
+  type SimulatorOptions,
+  startSimulator,
+} from './simulator/start-simulator.ts';
+export type { VendorName } from './simulator/vendor.ts';
 export { type WaitForOptions, WaitTimeoutError, waitFor } from './wait-for.ts';

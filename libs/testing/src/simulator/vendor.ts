@@ -1,0 +1,65 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Answer } from './answer.ts';
+import type { Conversation } from './conversation.ts';
+import type { JsonObject } from './json-value.ts';
+
+export type VendorName = 'openai' | 'anthropic' | 'google';
+
+export interface ErrorReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface ErrorFacts {
+  readonly status: number;
+  readonly message?: string | undefined;
+  readonly parameter?: string | null | undefined;
+  readonly retryAfterSeconds?: number | undefined;
+}
+
+/** One event of a stream, framed as the vendor frames it. */
+export interface StreamEvent {
+  readonly wire: string;
+  /** Whether this event tells the final usage. */
+  readonly hasUsage?: boolean;
+}
+
+export interface AnswerContext {
+  readonly conversation: Conversation;
+  readonly answer: Answer;
+  /** Unique for each answer. */
+  readonly id: string;
+  readonly withUsage: boolean;
+}
+
+/** What a path asks for. `model` is the one in the path, where the vendor has it there. */
+export type Operation =
+  | { readonly kind: 'generate'; readonly model?: string; readonly stream?: boolean }
+  | { readonly kind: 'models' }
+  | { readonly kind: 'embeddings' };
+
+/** One vendor's side of the wire. */
+export interface Vendor {
+  readonly name: VendorName;
+  readonly toolCallIdPrefix: string;
+  /** The key of a request, from where the vendor looks for it. */
+  keyOf(headers: IncomingHttpHeaders, url: URL): string | undefined;
+  operationOf(method: string, path: string, url: URL): Operation | undefined;
+  /** What is wrong with the headers, as the real one says it. */
+  checkHeaders(headers: IncomingHttpHeaders): string | undefined;
+  /** Throws `InvalidRequestError`. */
+  parse(body: JsonObject, operation: Operation & { kind: 'generate' }): Conversation;
+  /** `keyRefused` is the answer to a wrong key. */
+  error(facts: ErrorFacts): ErrorReply;
+  keyRefused(given: string | undefined): ErrorReply;
+  modelList(): JsonObject;
+  /** The answer in one piece. */
+  body(context: AnswerContext): JsonObject;
+  /** The answer as a stream. */
+  events(context: AnswerContext): StreamEvent[];
+  streamError(): StreamEvent;
+  /** Framing of one event with a payload that may be broken. */
+  frame(payload: string): string;
+  answerHeaders(id: string): Readonly<Record<string, string>>;
+}
