@@ -1,0 +1,1 @@
+export { type CacheContext, type CacheSettings, startCache } from './cache.ts';

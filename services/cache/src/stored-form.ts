@@ -1,0 +1,34 @@
+/**
+ * A stored answer as bytes: one byte of version, four of the entry's length (big-endian), the entry as
+ * JSON, the body as it is. Bytes of another version, or that make no sense, are no answer.
+ */
+import { cacheLookupEndpoint } from '@gateway/protocol';
+import type { StoredResponse } from './response-store.ts';
+
+const VERSION = 1;
+const PREFIX_BYTES = 5;
+
+export function encodeResponse({ entry, body }: StoredResponse): Buffer {
+  const json = Buffer.from(JSON.stringify(entry), 'utf8');
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt8(VERSION, 0);
+  prefix.writeUInt32BE(json.length, 1);
+  return Buffer.concat([prefix, json, body]);
+}
+
+/** The body is a view of the given bytes. */
+export function decodeResponse(bytes: Buffer): StoredResponse | undefined {
+  if (bytes.length < PREFIX_BYTES || bytes.readUInt8(0) !== VERSION) return undefined;
+  const bodyStart = PREFIX_BYTES + bytes.readUInt32BE(1);
+  if (bodyStart > bytes.length) return undefined;
+  const entry = parseEntry(bytes.toString('utf8', PREFIX_BYTES, bodyStart));
+  return entry && { entry, body: bytes.subarray(bodyStart) };
+}
+
+function parseEntry(json: string): StoredResponse['entry'] | undefined {
+  try {
+    return cacheLookupEndpoint.reply.safeParse({ entry: JSON.parse(json) }).data?.entry;
+  } catch {
+    return undefined;
+  }
+}
