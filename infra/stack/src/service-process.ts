@@ -1,0 +1,108 @@
+/** One service as a process: started, watched, started again when it dies, drained. */
+import { type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ServiceName } from '@gateway/protocol';
+import { spawnTied, waitFor } from '@gateway/testing';
+
+const READY_TIMEOUT_MS = 60_000;
+const PROBE_TIMEOUT_MS = 1_000;
+const DRAIN_TIMEOUT_MS = 45_000;
+const RESTART_DELAY_MS = 500;
+
+export interface ServiceProcessOptions {
+  readonly service: ServiceName;
+  readonly root: string;
+  readonly logDirectory: string;
+  readonly operationsPort: number;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Told of every start and every unexpected end. */
+  readonly report: (line: string) => void;
+}
+
+export class ServiceProcess {
+  readonly service: ServiceName;
+  readonly logFile: string;
+  readonly #options: ServiceProcessOptions;
+  #child: ChildProcess;
+  #isStopping = false;
+
+  constructor(options: ServiceProcessOptions) {
+    this.service = options.service;
+    this.logFile = join(options.logDirectory, `${options.service}.log`);
+    this.#options = options;
+    this.#child = this.#spawn();
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get operationsUrl(): string {
+    return `http://127.0.0.1:${this.#options.operationsPort}`;
+  }
+
+  /** Resolves when `/readyz` says so. Rejects after a minute. */
+  async ready(): Promise<void> {
+    await waitFor(() => this.#isReady(), {
+      what: `${this.service} to be ready (see ${this.logFile})`,
+      timeoutMs: READY_TIMEOUT_MS,
+    });
+  }
+
+  /** Sends the signal and resolves once that process has ended; it is then started again. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  }
+
+  /** Drains the process and does not start it again; kills it when it does not end in time. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), DRAIN_TIMEOUT_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  #spawn(): ChildProcess {
+    const { service, root, environment, operationsPort } = this.#options;
+    const log = openSync(this.logFile, 'a');
+    try {
+      const child = spawnTied(process.execPath, [join(root, `services/${service}/src/main.ts`)], {
+        cwd: root,
+        env: { ...environment, GATEWAY_METRICS_PORT: String(operationsPort) },
+        stdio: ['ignore', log, log],
+      });
+      child.once('exit', (code, signal) => void this.#ended(signal ?? `code ${code}`));
+      return child;
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  async #ended(how: string): Promise<void> {
+    if (this.#isStopping) return;
+    this.#options.report(`${this.service} ended with ${how}, starting it again`);
+    await sleep(RESTART_DELAY_MS);
+    if (this.#isStopping) return;
+    this.#child = this.#spawn();
+    this.#options.report(`${this.service} started again, pid ${this.pid}`);
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+      return (await fetch(`${this.operationsUrl}/readyz`, { signal })).ok;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The five services as processes of their own, on a real NATS server with a user for each, a real
+ * Redis and a real PostgreSQL, without Docker.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { provisionNats } from '@gateway/bus';
+import { SERVICES, type ServiceName } from '@gateway/protocol';
+import {
+  freeLoopbackPort,
+  type PostgresServer,
+  type RunningServer,
+  startNats,
+  startPostgres,
+  startRedis,
+} from '@gateway/testing';
+import { loadSecrets, type StackSecrets } from './secrets.ts';
+import { ServiceProcess } from './service-process.ts';
+
+/** The ingress first, so that nothing new comes in while the others finish what they have. */
+const STOP_ORDER: readonly ServiceName[] = [
+  'ingress',
+  'provider-worker',
+  'cache',
+  'rate-limiter',
+  'audit-writer',
+];
+
+export interface StackOptions {
+  readonly root: string;
+  /** Data of the servers, logs and secrets. */
+  readonly directory: string;
+  /** What the services inherit. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** 0 for any free port. */
+  readonly httpPort: number;
+  /** Of the first service, the others following it; 0 for any free ports. */
+  readonly operationsPort: number;
+  readonly report: (line: string) => void;
+}
+
+export interface Stack extends AsyncDisposable {
+  readonly baseUrl: string;
+  readonly clientKey: string;
+  readonly adminKey: string;
+  readonly nats: RunningServer;
+  readonly redis: RunningServer;
+  readonly postgres: PostgresServer;
+  service(name: ServiceName): ServiceProcess;
+}
+
+/** Starts everything and resolves when every service is ready. Throws MissingServerError. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { directory, report } = options;
+  await using resources = new AsyncDisposableStack();
+  const logDirectory = join(directory, 'logs');
+  mkdirSync(logDirectory, { recursive: true });
+  const secrets = loadSecrets(directory);
+  const servers = await startServers(options, secrets, resources);
+  await provisionNats({
+    url: servers.nats.url,
+    user: 'provisioner',
+    password: secrets.nats.provisioner,
+  });
+
+  const httpPort = options.httpPort || (await freeLoopbackPort());
+  const clientKey = options.environment.GATEWAY_API_KEY ?? secrets.clientKey;
+  const adminKey = options.environment.GATEWAY_ADMIN_KEY ?? secrets.adminKey;
+  const processes = new Map<ServiceName, ServiceProcess>();
+  for (const [index, service] of SERVICES.entries()) {
+    const operationsPort = options.operationsPort
+      ? options.operationsPort + index
+      : await freeLoopbackPort();
+    const environment = {
+      ...options.environment,
+      ...serviceEnvironment(service, servers, secrets),
+      ...(service === 'ingress' && {
+        GATEWAY_PORT: String(httpPort),
+        GATEWAY_KEY_PEPPER: secrets.pepper,
+        GATEWAY_API_KEY: clientKey,
+        GATEWAY_ADMIN_KEY: adminKey,
+      }),
+    };
+    const { root } = options;
+    processes.set(
+      service,
+      new ServiceProcess({ service, root, logDirectory, operationsPort, environment, report }),
+    );
+  }
+  resources.defer(() => stopAll(processes, report));
+  await Promise.all([...processes.values()].map((process) => process.ready()));
+  for (const { service, pid, operationsUrl } of processes.values()) {
+    const address = service === 'ingress' ? `http://127.0.0.1:${httpPort}` : operationsUrl;
+    report(line(service, pid, address));
+  }
+
+  const held = resources.move();
+  return {
+    baseUrl: `http://127.0.0.1:${httpPort}`,
+    clientKey,
+    adminKey,
+    ...servers,
+    service: (name) => processes.get(name) as ServiceProcess,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+interface Servers {
+  readonly nats: RunningServer;
+  readonly redis: RunningServer;
+  readonly postgres: PostgresServer;
+}
+
+async function startServers(
+  { root, directory, report }: StackOptions,
+  secrets: StackSecrets,
+  resources: AsyncDisposableStack,
+): Promise<Servers> {
+  const nats = resources.use(
+    await startNats({
+      dataDir: join(directory, 'nats'),
+      configFile: join(root, 'infra/nats/nats-server.conf'),
+      environment: natsPasswords(secrets),
+    }),
+  );
+  report(line('nats', nats.pid, nats.url));
+  const redis = resources.use(await startRedis({ dataDir: join(directory, 'redis') }));
+  report(line('redis', redis.pid, redis.url));
+  const postgres = resources.use(
+    await startPostgres({ dataDir: join(directory, 'postgres'), durable: true }),
+  );
+  report(line('postgres', postgres.pid, `postgres://127.0.0.1:${postgres.port}`));
+  return { nats, redis, postgres };
+}
+
+/** The variables that `infra/nats/nats-server.conf` refers to. */
+function natsPasswords({ nats }: StackSecrets): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(nats).map(([user, password]) => [
+      `NATS_${user.replaceAll('-', '_').toUpperCase()}_PASSWORD`,
+      password,
+    ]),
+  );
+}
+
+/** What one service needs and no other gets: its own bus user, and only its own store. */
+function serviceEnvironment(
+  service: ServiceName,
+  { nats, redis, postgres }: Servers,
+  secrets: StackSecrets,
+): Record<string, string> {
+  return {
+    NATS_URL: nats.url,
+    NATS_USER: service,
+    NATS_PASSWORD: secrets.nats[service],
+    ...(service === 'rate-limiter' && { REDIS_URL: `${redis.url}/0` }),
+    ...(service === 'cache' && { REDIS_URL: `${redis.url}/1` }),
+    ...(service === 'audit-writer' && { DATABASE_URL: postgres.url }),
+  };
+}
+
+async function stopAll(
+  processes: ReadonlyMap<ServiceName, ServiceProcess>,
+  report: (line: string) => void,
+): Promise<void> {
+  for (const service of STOP_ORDER) {
+    await processes.get(service)?.stop();
+    report(`${service} stopped`);
+  }
+}
+
+function line(name: string, pid: number, address: string): string {
+  return `${name.padEnd(16)} pid ${String(pid).padEnd(8)} ${address}`;
+}
