@@ -46,6 +46,8 @@ export class DemoProvider implements Provider {
     return [{ id: 'demo' }];
   }
 
+  async close(): Promise<void> {}
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #answer(

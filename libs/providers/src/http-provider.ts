@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ProviderDialect, ProviderRequest } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
 import { Pool } from 'undici';
@@ -24,8 +23,6 @@ const KEEP_ALIVE_MS_MAX = 60_000;
 const HEADER_BYTES_MAX = 32 * 1024;
 /** The longest that a configuration may ask for; each call has its own, shorter or equal. */
 const CONNECT_MS_MAX = 60_000;
-/** A connection that still has a call when the provider is closed is cut after this. */
-const CLOSE_TIMEOUT_MS = 5_000;
 
 const MODEL_PAGES_MAX = 10;
 const MODEL_PAGE_BYTES_MAX = 4 * 1024 * 1024;
@@ -111,15 +108,12 @@ export class HttpProvider implements Provider {
     return models.slice(0, MODELS_MAX);
   }
 
-  /** Waits a moment for calls in flight, then closes every connection. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const timer = new AbortController();
-    const closed = this.#pool.close();
-    await Promise.race([
-      closed,
-      delay(CLOSE_TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => this.#pool.destroy()),
-    ]);
-    timer.abort();
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#pool.destroy();
   }
 
   async #readModelPage(path: string, signal: AbortSignal): Promise<ModelPage> {

@@ -45,6 +45,7 @@ export interface ProviderModel {
  * One model provider with its address and credential. Every error is a GatewayError: `provider_timeout`
  * with the timeout as its reason, `provider_unavailable` when no connection came about or it broke before
  * the answer, `provider_bad_response` for what is no answer (a redirect, an encoding, too many headers).
+ * Disposing ends the calls that still run.
  */
 export interface Provider extends AsyncDisposable {
   readonly name: string;
@@ -56,4 +57,6 @@ export interface Provider extends AsyncDisposable {
   send(request: ProviderRequest, options: SendOptions): Promise<ProviderAnswer>;
   /** What the provider says it offers, `MODELS_MAX` at most. */
   listModels(signal: AbortSignal): Promise<readonly ProviderModel[]>;
+  /** Takes no more calls; resolves when the running ones are done. */
+  close(): Promise<void>;
 }

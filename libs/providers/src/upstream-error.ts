@@ -48,6 +48,9 @@ export function upstreamError(provider: string, phase: CallPhase, thrown: unknow
   if (isParserError(thrown)) {
     return badResponse(provider, 'sent something that is not HTTP', { cause: thrown });
   }
+  if (thrown instanceof errors.ClientClosedError || thrown instanceof errors.ClientDestroyedError) {
+    return new GatewayError('shutting_down', 'The gateway is shutting down.', { provider });
+  }
   if (thrown instanceof errors.InvalidArgumentError) {
     return new GatewayError('internal', 'The gateway failed to handle this request.', {
       provider,

@@ -421,6 +421,23 @@ describe('listModels', () => {
   });
 });
 
+describe('close', () => {
+  test('lets a running call finish and takes no other', async () => {
+    const begun = Promise.withResolvers<ServerResponse>();
+    const server = await upstream((_request, response) => {
+      response.write('one');
+      begun.resolve(response);
+    });
+    const provider = open({ baseUrl: server.url });
+    const answer = await provider.send(request, options());
+    const closed = provider.close();
+    expect((await failure(provider.send(request, options()))).code).toBe('shutting_down');
+    (await begun.promise).end('two');
+    expect(await read(answer)).toBe('onetwo');
+    await closed;
+  });
+});
+
 describe('openProvider', () => {
   test.each(['openai', 'anthropic', 'google'] as const)('wants a credential for %s', (kind) => {
     expect(() => open({ kind }, { credential: undefined })).toThrowError(

@@ -1,0 +1,122 @@
+import type { AnswerFacts } from '@gateway/dialects';
+import {
+  type AttemptedEvent,
+  EVENT_SCHEMA,
+  type GatewayError,
+  type InferenceRequest,
+  NO_USAGE,
+  type Usage,
+} from '@gateway/protocol';
+
+/** Rough, and said to be: it stands in for a count that no provider has given. */
+const CHARACTERS_PER_TOKEN = 4;
+const PROVIDER_TEXT_LENGTH_MAX = 256;
+const FINISH_REASONS_MAX = 16;
+
+/** OpenAI and its likes, then Anthropic. */
+const REQUEST_ID_HEADERS = ['x-request-id', 'request-id'];
+
+export interface SpentUsage {
+  readonly usage: Usage;
+  readonly source: AttemptedEvent['usageSource'];
+}
+
+/** What is learnt of one provider call while it runs, to become its event. */
+export class AttemptRecord {
+  readonly #request: InferenceRequest;
+  readonly #attempt: number;
+  readonly #requestBytes: number;
+  readonly #exchange: { readonly facts: AnswerFacts };
+  readonly #startedAt = Date.now();
+  readonly #startedAtMs = performance.now();
+  #isSent = false;
+  #status: number | undefined;
+  #upstreamRequestId: string | undefined;
+  #firstByteMs: number | undefined;
+  #isComplete = false;
+
+  constructor(
+    request: InferenceRequest,
+    attempt: number,
+    requestBytes: number,
+    exchange: { readonly facts: AnswerFacts },
+  ) {
+    this.#request = request;
+    this.#attempt = attempt;
+    this.#requestBytes = requestBytes;
+    this.#exchange = exchange;
+  }
+
+  sent(): void {
+    this.#isSent = true;
+  }
+
+  answered(status: number, headers: Readonly<Record<string, string>>): void {
+    this.#status = status;
+    const name = REQUEST_ID_HEADERS.find((header) => headers[header] !== undefined);
+    if (name !== undefined) this.#upstreamRequestId = cut(headers[name] ?? '');
+  }
+
+  firstByte(): void {
+    this.#firstByteMs ??= performance.now() - this.#startedAtMs;
+  }
+
+  /** The provider has said that its answer is whole, so that its counts are final. */
+  completed(): void {
+    this.#isComplete = true;
+  }
+
+  /**
+   * What the call cost. Counts in an answer that broke off are not final: Anthropic's first event has
+   * the input and one token of output, so the output is then at least what was seen of it.
+   */
+  spent(error?: GatewayError): SpentUsage {
+    const status = this.#statusWith(error);
+    const isRefused = status !== undefined && (status < 200 || status >= 300);
+    if (!this.#isSent || isRefused) return { usage: NO_USAGE, source: 'none' };
+    const { usage, outputCharacters } = this.#exchange.facts;
+    if (usage !== undefined && this.#isComplete) return { usage, source: 'provider' };
+    const outputTokens = Math.ceil(outputCharacters / CHARACTERS_PER_TOKEN);
+    if (usage !== undefined) {
+      const seen = { ...usage, outputTokens: Math.max(usage.outputTokens, outputTokens) };
+      return { usage: seen, source: 'estimated' };
+    }
+    const inputTokens = Math.ceil(this.#requestBytes / CHARACTERS_PER_TOKEN);
+    return { usage: { ...NO_USAGE, inputTokens, outputTokens }, source: 'estimated' };
+  }
+
+  event(error?: GatewayError): AttemptedEvent {
+    const { requestId, tenant, target } = this.#request;
+    const { responseModel, finishReasons } = this.#exchange.facts;
+    const { usage, source } = this.spent(error);
+    const upstreamStatus = this.#statusWith(error);
+    return {
+      kind: 'attempted',
+      schema: EVENT_SCHEMA,
+      requestId,
+      attempt: this.#attempt,
+      at: this.#startedAt,
+      tenant,
+      provider: target.provider,
+      model: target.model,
+      ...(responseModel !== undefined && { responseModel: cut(responseModel) }),
+      ...(this.#upstreamRequestId !== undefined && { upstreamRequestId: this.#upstreamRequestId }),
+      ...(upstreamStatus !== undefined && { upstreamStatus }),
+      ...(error !== undefined && { errorCode: error.code }),
+      finishReasons: finishReasons.slice(0, FINISH_REASONS_MAX).map(cut),
+      usage,
+      usageSource: source,
+      latencyMs: performance.now() - this.#startedAtMs,
+      ...(this.#firstByteMs !== undefined && { timeToFirstByteMs: this.#firstByteMs }),
+      assumed: false,
+    };
+  }
+
+  #statusWith(error: GatewayError | undefined): number | undefined {
+    return this.#status ?? error?.facts.upstreamStatus;
+  }
+}
+
+function cut(text: string): string {
+  return text.slice(0, PROVIDER_TEXT_LENGTH_MAX);
+}

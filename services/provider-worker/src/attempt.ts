@@ -1,0 +1,275 @@
+/**
+ * One call of a provider, from the bus to the provider and back.
+ *
+ * What can be refused without the provider is refused before `accept`. From `accept` on the call is
+ * ours, and however it ends, its last frame carries the one `attempted` event that says what it cost.
+ * Until the first byte has gone to the caller an error leaves the next target of the plan open, so
+ * `head` waits for that byte.
+ */
+import type { Bus, IncomingCall } from '@gateway/bus';
+import { type Exchange, openExchange } from '@gateway/dialects';
+import {
+  ERRORS,
+  GatewayError,
+  type InferenceHead,
+  type InferenceRequest,
+  type Timeouts,
+  toGatewayError,
+  type Usage,
+} from '@gateway/protocol';
+import {
+  ANSWER_BYTES_MAX,
+  ERROR_BODY_BYTES_MAX,
+  type Provider,
+  type ProviderAnswer,
+} from '@gateway/providers';
+import { getMeter, type InferenceSpan, type Logger, startInferenceSpan } from '@gateway/telemetry';
+import { context as contexts } from '@opentelemetry/api';
+import { AttemptRecord } from './attempt-record.ts';
+import { CacheCopy } from './cache-store.ts';
+import type { ProviderDirectory } from './provider-directory.ts';
+
+export type InferenceCall = IncomingCall<InferenceRequest, InferenceHead>;
+
+export interface AttemptContext {
+  readonly bus: Bus;
+  readonly directory: ProviderDirectory;
+  readonly logger: Logger;
+}
+
+const callsInFlight = getMeter('provider-worker').createUpDownCounter(
+  'gateway.provider.calls_in_flight',
+  { description: 'Calls of providers that have begun and not ended' },
+);
+
+/** Handles one call; it has ended, by `end` or by `fail`, when this resolves. */
+export async function attempt(call: InferenceCall, context: AttemptContext): Promise<void> {
+  let prepared: PreparedAttempt;
+  try {
+    prepared = await prepare(call, context);
+    call.accept();
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    context.logger.info({ error, request_id: call.requestId }, 'refused without a provider call');
+    return call.fail(error);
+  }
+  const attributes = { provider: prepared.provider.name };
+  callsInFlight.add(1, attributes);
+  try {
+    await new Attempt(call, context, prepared).run();
+  } finally {
+    callsInFlight.add(-1, attributes);
+  }
+}
+
+interface PreparedAttempt {
+  readonly provider: Provider;
+  readonly exchange: Exchange;
+  readonly requestBytes: number;
+}
+
+async function prepare(call: InferenceCall, context: AttemptContext): Promise<PreparedAttempt> {
+  const { configurationRevision, target, dialect, stream, includeUsage } = call.request;
+  const provider = context.directory.find(configurationRevision, target.provider);
+  const body = await call.body();
+  const exchange = openExchange({
+    client: dialect,
+    provider: provider.dialect,
+    body,
+    model: target.model,
+    stream,
+    includeUsage,
+  });
+  return { provider, exchange, requestBytes: body.length };
+}
+
+class Attempt {
+  readonly #call: InferenceCall;
+  readonly #context: AttemptContext;
+  readonly #provider: Provider;
+  readonly #exchange: Exchange;
+  readonly #record: AttemptRecord;
+  readonly #copy: CacheCopy;
+  readonly #head: InferenceHead;
+  readonly #span: InferenceSpan;
+  #hasHead = false;
+
+  constructor(call: InferenceCall, context: AttemptContext, prepared: PreparedAttempt) {
+    const { provider, exchange, requestBytes } = prepared;
+    const { target, stream } = call.request;
+    this.#call = call;
+    this.#context = context;
+    this.#provider = provider;
+    this.#exchange = exchange;
+    this.#record = new AttemptRecord(call.request, call.attempt, requestBytes, exchange);
+    this.#copy = new CacheCopy(call.request);
+    this.#head = {
+      contentType: exchange.contentType,
+      provider: target.provider,
+      model: target.model,
+    };
+    this.#span = startInferenceSpan({
+      operation: 'chat',
+      provider: spanProviderName(provider),
+      requestModel: target.model,
+      stream,
+      serverAddress: provider.serverAddress,
+      serverPort: provider.serverPort,
+    });
+  }
+
+  async run(): Promise<void> {
+    const error = await contexts.with(this.#span.context, () => this.#relay());
+    const event = this.#record.event(error);
+    const { usage, usageSource } = event;
+    const { responseModel, responseId, finishReasons } = this.#exchange.facts;
+    this.#span.finish({
+      ...(usageSource !== 'none' && { usage: spanUsage(usage) }),
+      responseModel,
+      responseId,
+      finishReasons,
+      errorType: error?.code,
+    });
+    if (error !== undefined) {
+      this.#log(error);
+      return this.#call.fail(error, event);
+    }
+    this.#copy.store(this.#context.bus, this.#head, this.#exchange.facts, usage);
+    return this.#call.end(event);
+  }
+
+  /** Moves the answer from the provider to the caller; resolves with what went wrong. */
+  async #relay(): Promise<GatewayError | undefined> {
+    try {
+      const answer = await this.#send();
+      this.#record.answered(answer.status, answer.headers);
+      if (answer.status < 200 || answer.status >= 300) return await this.#refusal(answer);
+      if (this.#call.request.stream) await this.#relayStream(answer);
+      else await this.#relayWhole(answer);
+      return undefined;
+    } catch (thrown) {
+      return this.#describe(toGatewayError(thrown));
+    }
+  }
+
+  #send(): Promise<ProviderAnswer> {
+    const { requestId, signal, request } = this.#call;
+    return this.#provider.send(this.#exchange.request, {
+      requestId,
+      stream: request.stream,
+      timeouts: this.#timeouts(),
+      signal,
+      onSent: () => this.#record.sent(),
+    });
+  }
+
+  /** The total covers all attempts, so earlier ones may have used some of it. */
+  #timeouts(): Timeouts {
+    const { timeouts } = this.#call.request;
+    const leftMs = Math.max(1, this.#call.deadlineAt - Date.now());
+    return { ...timeouts, totalMs: Math.min(timeouts.totalMs, leftMs) };
+  }
+
+  async #refusal({ status, headers, readStart }: ProviderAnswer): Promise<GatewayError> {
+    let body: Uint8Array = new Uint8Array();
+    try {
+      body = await readStart(ERROR_BODY_BYTES_MAX);
+    } catch (thrown) {
+      // The status says enough, unless it was us who stopped.
+      if (this.#call.signal.aborted) throw thrown;
+    }
+    return this.#describe(this.#exchange.error(status, headers, body));
+  }
+
+  async #relayWhole(answer: ProviderAnswer): Promise<void> {
+    const body = await answer.readAll(ANSWER_BYTES_MAX);
+    this.#firstByte();
+    const bytes = this.#exchange.answer(body);
+    this.#record.completed();
+    await this.#deliver(bytes);
+  }
+
+  async #relayStream(answer: ProviderAnswer): Promise<void> {
+    const stream = this.#exchange.stream();
+    try {
+      for await (const bytes of answer.body) {
+        this.#firstByte();
+        const clientBytes = stream.push(bytes);
+        if (stream.complete) this.#record.completed();
+        if (clientBytes.length > 0) await this.#deliver(clientBytes);
+      }
+    } catch (thrown) {
+      // A provider that has said its last word and then hangs up rudely has answered.
+      if (!stream.complete || this.#call.signal.aborted || !isConnectionLoss(thrown)) throw thrown;
+    }
+    const rest = stream.end();
+    this.#record.completed();
+    await this.#deliver(rest);
+  }
+
+  async #deliver(bytes: Uint8Array): Promise<void> {
+    if (!this.#hasHead) {
+      this.#call.head(this.#head);
+      this.#hasHead = true;
+    }
+    if (bytes.length === 0) return;
+    this.#copy.add(bytes);
+    await this.#call.data(bytes);
+  }
+
+  #firstByte(): void {
+    this.#record.firstByte();
+    this.#span.firstChunk();
+  }
+
+  /** The error as the caller may act upon it: what broke before the first byte may be tried elsewhere. */
+  #describe(error: GatewayError): GatewayError {
+    const facts = { ...error.facts, provider: this.#provider.name };
+    if (error.code === 'stream_interrupted' && !this.#hasHead) {
+      const message = `The provider ${this.#provider.name} broke off before it had answered.`;
+      return new GatewayError('provider_bad_response', message, facts);
+    }
+    if (ERRORS[error.code].origin !== 'provider' || error.facts.provider !== undefined)
+      return error;
+    return new GatewayError(error.code, error.message, facts);
+  }
+
+  #log(error: GatewayError): void {
+    const { requestId, attempt: number, request } = this.#call;
+    const { detail, reason, upstreamStatus } = error.facts;
+    const level = error.code === 'client_closed' ? 'debug' : 'warn';
+    this.#context.logger[level](
+      {
+        request_id: requestId,
+        attempt: number,
+        provider: request.target.provider,
+        model: request.target.model,
+        error_code: error.code,
+        reason,
+        detail,
+        upstream_status: upstreamStatus,
+      },
+      'provider call failed',
+    );
+  }
+}
+
+function isConnectionLoss(thrown: unknown): boolean {
+  if (!(thrown instanceof GatewayError)) return false;
+  return thrown.code === 'stream_interrupted' || thrown.code === 'provider_timeout';
+}
+
+/** A vendor's own name for its kind, whatever the operator calls it. */
+function spanProviderName({ kind, name }: Provider): string {
+  return kind === 'openai' || kind === 'anthropic' || kind === 'google' ? kind : name;
+}
+
+function spanUsage(usage: Usage) {
+  return {
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
+    cacheReadTokens: usage.cachedInputTokens,
+    cacheCreationTokens: usage.cacheWriteInputTokens,
+    reasoningTokens: usage.reasoningTokens,
+  };
+}

@@ -1,0 +1,47 @@
+import type { Bus } from '@gateway/bus';
+import type { AnswerFacts } from '@gateway/dialects';
+import {
+  CACHED_BODY_BYTES_MAX,
+  cacheStoreEndpoint,
+  type InferenceHead,
+  type InferenceRequest,
+  type Usage,
+} from '@gateway/protocol';
+
+/** A filtered answer says nothing of what the next one would be. */
+const STORED_FINISH_REASONS: ReadonlySet<string> = new Set(['stop', 'tool_calls', 'length']);
+
+/** Keeps what the client is sent, to give it to the cache once it is known to be whole. */
+export class CacheCopy {
+  readonly #request: InferenceRequest;
+  #pieces: Uint8Array[] | undefined;
+  #length = 0;
+
+  constructor(request: InferenceRequest) {
+    this.#request = request;
+    if (request.cache !== undefined) this.#pieces = [];
+  }
+
+  /** An answer that grows over `CACHED_BODY_BYTES_MAX` is forgotten. */
+  add(bytes: Uint8Array): void {
+    if (this.#pieces === undefined) return;
+    this.#length += bytes.length;
+    if (this.#length > CACHED_BODY_BYTES_MAX) this.#pieces = undefined;
+    else this.#pieces.push(bytes);
+  }
+
+  /** Call it for complete answers alone. */
+  store(bus: Bus, head: InferenceHead, facts: AnswerFacts, usage: Usage): void {
+    const { cache, tenant } = this.#request;
+    if (cache === undefined || this.#pieces === undefined) return;
+    const { finishReasons } = facts;
+    if (finishReasons.length === 0) return;
+    if (!finishReasons.every((reason) => STORED_FINISH_REASONS.has(reason))) return;
+    const { contentType, provider, model } = head;
+    const entry = { contentType, provider, model, usage, storedAt: Date.now() };
+    bus.send(cacheStoreEndpoint, {
+      value: { tenant, key: cache.key, ttlSeconds: cache.ttlSeconds, entry },
+      body: Buffer.concat(this.#pieces),
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import type { Bus, Entry } from '@gateway/bus';
+import { buckets, configuration } from '@gateway/protocol';
+import type { ServiceContext } from '@gateway/runtime';
+import type { WorkerSettings } from './config.ts';
+import { ProviderDirectory } from './provider-directory.ts';
+import { ServedProviders } from './served-providers.ts';
+
+export type WorkerContext = Pick<ServiceContext, 'logger' | 'health' | 'signal'> & {
+  readonly bus: Bus;
+};
+
+/**
+ * Serves the providers of every configuration that is published. Resolves when the configurations
+ * are being watched; the worker is ready once it has seen one and serves what is in it. Disposing
+ * takes no more calls and waits for those that run.
+ */
+export async function startProviderWorker(
+  settings: WorkerSettings,
+  context: WorkerContext,
+): Promise<AsyncDisposable> {
+  const { bus, logger, health, signal } = context;
+  const directory = new ProviderDirectory(settings, logger);
+  const { concurrency } = settings;
+  const served = new ServedProviders({ bus, directory, logger, concurrency, signal });
+
+  const changed = (key: string, entry: Entry | undefined) => {
+    if (entry === undefined) {
+      directory.remove(key);
+      return;
+    }
+    const parsed = configuration.safeParse(entry.value);
+    if (!parsed.success || parsed.data.revision !== key) {
+      logger.error({ key }, 'a published configuration cannot be read');
+      return;
+    }
+    directory.put(parsed.data, entry.revision);
+    served.add(directory.names);
+    logger.info({ revision: key, providers: [...directory.names] }, 'configuration taken');
+  };
+
+  const bucket = await bus.bucket(buckets.configuration);
+  const watch = await bucket.watch({ changed, ready: () => undefined });
+  const checks = [
+    health.register('configuration', () => !directory.isEmpty || 'no configuration was published'),
+    health.register('providers', () => served.state),
+    health.register('bus', () => bus.outage ?? true),
+  ];
+  return {
+    async [Symbol.asyncDispose]() {
+      await watch.drain();
+      await served.drain();
+      await directory[Symbol.asyncDispose]();
+      for (const check of checks) check[Symbol.dispose]();
+    },
+  };
+}
