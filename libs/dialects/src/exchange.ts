@@ -5,7 +5,7 @@
  * translated by way of chat completions, is decided here. An exchange is made for one attempt and
  * holds its state.
  */
-import { type ClientDialect, type GatewayError, type Usage } from '@gateway/protocol';
+import type { ClientDialect, GatewayError, Usage } from '@gateway/protocol';
 
 /** A dialect that providers speak. */
 export type ProviderDialect = 'chat' | 'messages' | 'gemini';

@@ -1,0 +1,70 @@
+/**
+ * A stream that passes: the events go on byte for byte as they came, and are read on the way.
+ *
+ * One event may be taken out: the usage chunk that we asked for and the client did not. The answer is
+ * complete when every choice has a finish reason, or with `[DONE]`; a server that leaves `[DONE]` out
+ * gets it added, since a client may wait for it.
+ */
+import type { AnswerRecord } from '../answer-record.ts';
+import type { AnswerStream } from '../exchange.ts';
+import { readJson } from '../json/read-json.ts';
+import { joinBytes } from '../json/splice-members.ts';
+import { EventDecoder, type ServerSentEvent } from '../sse/decode-events.ts';
+import { DONE, encodeEvent } from '../sse/encode-event.ts';
+import { interrupted } from '../stream-interrupted.ts';
+import type { ChatAnswer } from './chat-answer.ts';
+import { badAnswer, noteAnswer, readChatAnswer } from './read-answer.ts';
+
+export class PassingStream implements AnswerStream {
+  readonly #decoder = new EventDecoder();
+  readonly #record: AnswerRecord;
+  readonly #includeUsage: boolean;
+  #done = false;
+
+  constructor(record: AnswerRecord, includeUsage: boolean) {
+    this.#record = record;
+    this.#includeUsage = includeUsage;
+  }
+
+  get complete(): boolean {
+    return this.#done || this.#record.everyChoiceFinished;
+  }
+
+  push(bytes: Uint8Array): Uint8Array {
+    if (this.#done) return new Uint8Array();
+    const events = this.#decoder.push(bytes);
+    return joinBytes(events.filter((event) => this.#passes(event)).map(({ raw }) => raw));
+  }
+
+  end(): Uint8Array {
+    const pieces: Uint8Array[] = [];
+    const last = this.#done ? undefined : this.#decoder.end();
+    // The empty line that the server left out; one too many is no event.
+    if (last !== undefined && this.#passes(last)) pieces.push(last.raw, LINE_BREAKS);
+    if (!this.complete) throw interrupted();
+    if (!this.#done) pieces.push(encodeEvent(DONE));
+    this.#done = true;
+    return joinBytes(pieces);
+  }
+
+  /** Reads an event and says whether the client gets it. */
+  #passes({ data }: ServerSentEvent): boolean {
+    if (this.#done) return false;
+    if (data === undefined || data === '') return true;
+    if (data.trim() === DONE) {
+      this.#done = true;
+      return true;
+    }
+    const value = readJson(data);
+    if (value === undefined) throw badAnswer('an event of the stream is not JSON');
+    const chunk = readChatAnswer(value);
+    noteAnswer(chunk, this.#record);
+    return this.#includeUsage || !isUsageChunk(chunk);
+  }
+}
+
+const LINE_BREAKS = new TextEncoder().encode('\n\n');
+
+function isUsageChunk({ choices, usage }: ChatAnswer): boolean {
+  return choices?.length === 0 && typeof usage === 'object' && usage !== null;
+}

@@ -1,0 +1,46 @@
+import type { AnswerRecord } from '../answer-record.ts';
+import type { JsonObject } from '../json/read-json.ts';
+import type { ChoiceAnswer, WholeAnswer } from './chat-answer.ts';
+import { usageToChat } from './usage.ts';
+
+/** The client's body for an answer that came in another dialect. */
+export function writeWholeAnswer(
+  answer: WholeAnswer,
+  record: AnswerRecord,
+  createdSeconds: number,
+): Uint8Array {
+  record.name(answer.id, answer.model);
+  for (const choice of answer.choices) {
+    record.finish(choice.index, choice.finishReason);
+    record.outputCharacters += charactersOf(choice);
+  }
+  const completion = {
+    id: answer.id,
+    object: 'chat.completion',
+    created: createdSeconds,
+    model: answer.model,
+    choices: answer.choices.map((choice) => ({
+      index: choice.index,
+      message: messageOf(choice),
+      logprobs: null,
+      finish_reason: choice.finishReason,
+    })),
+    ...(record.usage !== undefined && { usage: usageToChat(record.usage) }),
+  };
+  return new TextEncoder().encode(JSON.stringify(completion));
+}
+
+function messageOf({ text, reasoning, refusal, toolCalls }: ChoiceAnswer): JsonObject {
+  return {
+    role: 'assistant',
+    content: text === '' && (toolCalls.length > 0 || refusal !== undefined) ? null : text,
+    refusal: refusal ?? null,
+    ...(reasoning !== '' && { reasoning_content: reasoning }),
+    ...(toolCalls.length > 0 && { tool_calls: toolCalls }),
+  };
+}
+
+function charactersOf({ text, reasoning, refusal, toolCalls }: ChoiceAnswer): number {
+  const calls = toolCalls.reduce((sum, call) => sum + call.function.arguments.length, 0);
+  return text.length + reasoning.length + (refusal ?? '').length + calls;
+}

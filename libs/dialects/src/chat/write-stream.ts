@@ -1,0 +1,122 @@
+/**
+ * Writes the chunks of a streamed chat completion. A vendor's state machine says what happens, in the
+ * order it happens; the shape of the chunks and the facts of the answer are kept here.
+ *
+ * Per choice: a chunk with the role first, deltas, one chunk with the finish reason. After the last
+ * choice: the usage chunk when the client asked for one, then `[DONE]`.
+ */
+import type { AnswerRecord } from '../answer-record.ts';
+import type { JsonObject } from '../json/read-json.ts';
+import { joinBytes } from '../json/splice-members.ts';
+import { DONE, encodeEvent } from '../sse/encode-event.ts';
+import type { FinishReason, ToolCallAnswer } from './chat-answer.ts';
+import { usageToChat } from './usage.ts';
+
+export interface StreamHead {
+  /** Used until the provider names its answer. */
+  readonly id: string;
+  readonly model: string;
+  readonly createdSeconds: number;
+  readonly includeUsage: boolean;
+}
+
+export class ChunkWriter {
+  readonly record: AnswerRecord;
+  readonly #head: StreamHead;
+  readonly #opened = new Set<number>();
+  readonly #toolCalls = new Map<number, number>();
+  #pieces: Uint8Array[] = [];
+  #ended = false;
+
+  constructor(record: AnswerRecord, head: StreamHead) {
+    this.record = record;
+    this.#head = head;
+  }
+
+  /** What was written since the last time, in whole events. */
+  take(): Uint8Array {
+    const bytes = joinBytes(this.#pieces);
+    this.#pieces = [];
+    return bytes;
+  }
+
+  open(choice: number): void {
+    if (this.#opened.has(choice)) return;
+    this.#opened.add(choice);
+    this.record.see(choice);
+    this.#delta(choice, { role: 'assistant', content: '', refusal: null });
+  }
+
+  text(choice: number, content: string): void {
+    this.#say(choice, content, { content });
+  }
+
+  reasoning(choice: number, text: string): void {
+    this.#say(choice, text, { reasoning_content: text });
+  }
+
+  refusal(choice: number, refusal: string): void {
+    this.#say(choice, refusal, { refusal });
+  }
+
+  /** Begins a call, with all of its arguments or none of them; returns its index in the message. */
+  toolCall(choice: number, call: ToolCallAnswer): number {
+    this.open(choice);
+    const index = this.#toolCalls.get(choice) ?? 0;
+    this.#toolCalls.set(choice, index + 1);
+    this.record.outputCharacters += call.function.arguments.length;
+    this.#delta(choice, { tool_calls: [{ index, ...call }] });
+    return index;
+  }
+
+  toolArguments(choice: number, index: number, text: string): void {
+    const delta = { tool_calls: [{ index, function: { arguments: text } }] };
+    this.#say(choice, text, delta);
+  }
+
+  hasToolCalls(choice: number): boolean {
+    return this.#toolCalls.has(choice);
+  }
+
+  finish(choice: number, reason: FinishReason): void {
+    this.open(choice);
+    this.record.finish(choice, reason);
+    this.#chunk([{ index: choice, delta: {}, logprobs: null, finish_reason: reason }]);
+  }
+
+  /** Usage and `[DONE]`. A second call writes nothing. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { usage } = this.record;
+    if (this.#head.includeUsage && usage !== undefined) {
+      this.#chunk([], { usage: usageToChat(usage) });
+    }
+    this.#pieces.push(encodeEvent(DONE));
+  }
+
+  #say(choice: number, text: string, delta: JsonObject): void {
+    if (text === '') return;
+    this.open(choice);
+    this.record.outputCharacters += text.length;
+    this.#delta(choice, delta);
+  }
+
+  #delta(choice: number, delta: JsonObject): void {
+    this.#chunk([{ index: choice, delta, logprobs: null, finish_reason: null }]);
+  }
+
+  #chunk(choices: readonly JsonObject[], more: JsonObject = {}): void {
+    const { id, model, createdSeconds, includeUsage } = this.#head;
+    const chunk = {
+      id: this.record.responseId ?? id,
+      object: 'chat.completion.chunk',
+      created: createdSeconds,
+      model: this.record.responseModel ?? model,
+      choices,
+      ...(includeUsage && { usage: null }),
+      ...more,
+    };
+    this.#pieces.push(encodeEvent(JSON.stringify(chunk)));
+  }
+}

@@ -1,0 +1,15 @@
+export { type ChatRequest, MODEL_CHARACTERS_MAX } from './chat/chat-request.ts';
+export { type ChatRequestFacts, parseChatRequest } from './chat/parse-request.ts';
+export type {
+  AnswerFacts,
+  AnswerStream,
+  Exchange,
+  ExchangeOptions,
+  ProviderDialect,
+  ProviderRequest,
+} from './exchange.ts';
+export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json/scan-json.ts';
+export { openExchange } from './open-exchange.ts';
+export { RETRY_AFTER_MS_MAX } from './provider-error.ts';
+export { EVENT_BYTES_MAX } from './sse/decode-events.ts';
+export { PARAMETER_SUPPORT, type Support, type Target } from './support.ts';

@@ -1,0 +1,126 @@
+import type { ChatContent, ChatPart, ChatRequest } from '../chat/chat-request.ts';
+import { invalidField } from '../chat/invalid-field.ts';
+import {
+  checkWebUrl,
+  partsOf,
+  readConversation,
+  readDataUrl,
+  readToolCall,
+  refusePart,
+  type Turn,
+  textOfPart,
+} from '../chat/read-messages.ts';
+import type { JsonObject } from '../json/read-json.ts';
+
+export interface MessagesConversation {
+  readonly system: string | undefined;
+  readonly messages: readonly ApiTurn[];
+  /** Whether the model is to go on after results of tools, in the middle of its own turn. */
+  readonly continuesToolUse: boolean;
+}
+
+interface ApiTurn {
+  readonly role: 'user' | 'assistant';
+  readonly content: JsonObject[];
+}
+
+/**
+ * System texts go in front; the rest becomes turns of user and assistant in alternation, because all
+ * results of parallel tool calls have to stand in one turn, right behind the calls.
+ */
+export function conversationFromChat(request: ChatRequest): MessagesConversation {
+  const { instructions, turns } = readConversation(request);
+  const messages: ApiTurn[] = [];
+  for (const turn of turns) {
+    const role = turn.message.role === 'assistant' ? 'assistant' : 'user';
+    const content = blocksOf(turn);
+    if (content.length === 0) continue;
+    const last = messages.at(-1);
+    if (last?.role === role) last.content.push(...content);
+    else messages.push({ role, content });
+  }
+  if (messages.length === 0) {
+    throw invalidField('messages', "Invalid 'messages': expected at least one that is not empty.");
+  }
+  trimLastAssistant(messages);
+  return {
+    system: instructions.length === 0 ? undefined : instructions.join('\n\n'),
+    messages,
+    continuesToolUse: turns.at(-1)?.message.role === 'tool',
+  };
+}
+
+function blocksOf({ message, path }: Turn): JsonObject[] {
+  switch (message.role) {
+    case 'user':
+      return contentBlocks(message.content, `${path}.content`);
+    case 'tool':
+      return [
+        {
+          type: 'tool_result',
+          tool_use_id: toolUseId(message.tool_call_id),
+          content: contentBlocks(message.content, `${path}.content`),
+        },
+      ];
+    case 'assistant': {
+      const calls = (message.tool_calls ?? []).map((toolCall, index) => {
+        const { id, name, input } = readToolCall(toolCall, `${path}.tool_calls[${index}]`);
+        return { type: 'tool_use', id: toolUseId(id), name, input };
+      });
+      const refusal = textBlocks(message.refusal ?? '');
+      return [...contentBlocks(message.content, `${path}.content`), ...refusal, ...calls];
+    }
+  }
+}
+
+function contentBlocks(content: ChatContent | null | undefined, path: string): JsonObject[] {
+  return partsOf(content).flatMap((part, index) => {
+    const text = textOfPart(part);
+    const where = typeof content === 'string' ? path : `${path}[${index}]`;
+    return text === undefined ? [mediaBlock(part, where)] : textBlocks(text);
+  });
+}
+
+/** Anthropic refuses blocks of text without any. */
+function textBlocks(text: string): JsonObject[] {
+  return text.trim() === '' ? [] : [{ type: 'text', text }];
+}
+
+function mediaBlock(part: ChatPart, path: string): JsonObject {
+  if (part.type === 'image_url' && typeof part.image_url === 'object') {
+    const { url } = part.image_url as { url: string };
+    const inline = readDataUrl(url, `${path}.image_url.url`);
+    const source =
+      inline === undefined
+        ? { type: 'url', url: checkWebUrl(url, `${path}.image_url.url`) }
+        : { type: 'base64', media_type: inline.mediaType, data: inline.data };
+    return { type: 'image', source };
+  }
+  if (part.type === 'file' && typeof part.file === 'object') {
+    const { file_data: data, filename } = part.file as {
+      file_data?: string | null;
+      filename?: string | null;
+    };
+    const inline = readDataUrl(data ?? '', `${path}.file.file_data`);
+    if (inline === undefined) return refusePart(`${path}.file`);
+    return {
+      type: 'document',
+      source: { type: 'base64', media_type: inline.mediaType, data: inline.data },
+      ...(filename && { title: filename }),
+    };
+  }
+  return refusePart(`${path}.type`);
+}
+
+/** Other vendors' ids hold characters that Anthropic's do not. */
+function toolUseId(id: string): string {
+  return id.replace(/[^a-zA-Z0-9_-]/g, '_') || '_';
+}
+
+/** Anthropic refuses a last turn of the assistant that ends in white space. */
+function trimLastAssistant(messages: readonly ApiTurn[]): void {
+  const last = messages.at(-1);
+  const block = last?.content.at(-1);
+  if (last?.role !== 'assistant' || typeof block?.text !== 'string') return;
+  last.content.splice(-1, 1, { ...block, text: block.text.trimEnd() });
+}

@@ -1,0 +1,9 @@
+const encoder = new TextEncoder();
+
+/** What OpenAI's streams end with. */
+export const DONE = '[DONE]';
+
+/** One event without a type. The text holds no line break: JSON of one line, or `[DONE]`. */
+export function encodeEvent(data: string): Uint8Array {
+  return encoder.encode(`data: ${data}\n\n`);
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { AnswerRecord } from './answer-record.ts';
+import { asChatRequest } from './chat/parse-request.ts';
+import { badAnswer, readAnswerJson } from './chat/read-answer.ts';
+import { writeWholeAnswer } from './chat/write-answer.ts';
+import { ChunkWriter } from './chat/write-stream.ts';
+import type { AnswerStream, Exchange, ExchangeOptions } from './exchange.ts';
+import { decodeUtf8, readJson } from './json/read-json.ts';
+import { EVENT_STREAM, JSON_TYPE } from './media-types.ts';
+import { providerError } from './provider-error.ts';
+import { EventDecoder, type ServerSentEvent } from './sse/decode-events.ts';
+import { interrupted } from './stream-interrupted.ts';
+import { refuseUnsupported } from './support.ts';
+import type { AnswerContext, EventReader, Translator } from './translator.ts';
+
+/** A client that speaks chat completions and a provider that speaks something else. */
+export function openTranslatedExchange(options: ExchangeOptions, translator: Translator): Exchange {
+  const { model, stream, includeUsage } = options;
+  const record = new AnswerRecord();
+  const createdSeconds = Math.floor(Date.now() / 1000);
+  const contentType = stream ? EVENT_STREAM : JSON_TYPE;
+  const request = asChatRequest(readJson(decodeUtf8(options.body)));
+  refuseUnsupported(request, translator.target);
+  const context: AnswerContext = {
+    record,
+    model,
+    fallbackId: `chatcmpl-${randomUUID()}`,
+    oneToolCall: request.parallel_tool_calls === false,
+  };
+  const { path, headers, body } = translator.request(request, model, stream);
+  return {
+    request: {
+      path,
+      headers: { 'content-type': JSON_TYPE, accept: contentType, ...headers },
+      body: new TextEncoder().encode(JSON.stringify(body)),
+    },
+    contentType,
+    facts: record,
+    answer: (bytes) => {
+      const value = readAnswerJson(bytes);
+      const error = translator.errorInAnswer(value);
+      if (error !== undefined) throw error;
+      return writeWholeAnswer(translator.answer(value, context), record, createdSeconds);
+    },
+    stream: () => {
+      const head = { id: context.fallbackId, model, createdSeconds, includeUsage };
+      const writer = new ChunkWriter(record, head);
+      return new TranslatedStream(writer, translator.events(writer, context), translator);
+    },
+    error: (status, answerHeaders, bytes) => {
+      const said = translator.saidInError(readJson(decodeUtf8(bytes)));
+      return providerError({ ...said, status, headers: answerHeaders });
+    },
+  };
+}
+
+class TranslatedStream implements AnswerStream {
+  readonly #decoder = new EventDecoder();
+  readonly #writer: ChunkWriter;
+  readonly #reader: EventReader;
+  readonly #translator: Translator;
+
+  constructor(writer: ChunkWriter, reader: EventReader, translator: Translator) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#translator = translator;
+  }
+
+  get complete(): boolean {
+    return this.#reader.complete;
+  }
+
+  push(bytes: Uint8Array): Uint8Array {
+    for (const event of this.#decoder.push(bytes)) this.#read(event);
+    return this.#writer.take();
+  }
+
+  end(): Uint8Array {
+    const last = this.#decoder.end();
+    if (last !== undefined) this.#read(last);
+    if (!this.#reader.complete) throw interrupted();
+    this.#writer.end();
+    return this.#writer.take();
+  }
+
+  #read({ data }: ServerSentEvent): void {
+    if (data === undefined || data.trim() === '') return;
+    const value = readJson(data);
+    if (value === undefined) throw badAnswer('an event of the stream is not JSON');
+    const error = this.#translator.errorInAnswer(value);
+    if (error !== undefined) throw error;
+    this.#reader.event(value);
+  }
+}
