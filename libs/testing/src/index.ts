@@ -1,4 +1,18 @@
+export { type Direction, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 export { fixturesDirectory, fixturesMissingMessage } from './fixtures-directory.ts';
+export {
+  type NodeProcess,
+  type NodeProcessOptions,
+  ProcessEndedError,
+  type ProcessExit,
+  startNodeProcess,
+} from './node-process.ts';
+export {
+  type Attributes,
+  type OtlpReceiver,
+  type ReceivedSpan,
+  startOtlpReceiver,
+} from './otlp-receiver.ts';
 export { repositoryRoot } from './repository-root.ts';
 export { MissingServerError } from './servers/missing-server-error.ts';
 export { type NatsOptions, startNats } from './servers/nats.ts';
@@ -15,4 +29,5 @@ export {
   startSimulator,
 } from './simulator/start-simulator.ts';
 export type { VendorName } from './simulator/vendor.ts';
+export type { Toxics } from './toxic-pipe.ts';
 export { type WaitForOptions, WaitTimeoutError, waitFor } from './wait-for.ts';

@@ -1,4 +1,4 @@
-/** Started by the test of the parent's death: one server, its pid and directory on standard output. */
+/** Started by the test of the death of its parent: one server; prints its pid and log file. */
 import { startNats } from '../src/index.ts';
 
 const server = await startNats();

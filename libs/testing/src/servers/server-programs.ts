@@ -181,7 +181,7 @@ async function fetchProgram(
   }
   for (const name of recipe.suites) {
     const suite = name === 'machine' ? source.suite : name;
-    const partial = `${root}.partial`;
+    const partial = `${root}.partial-${process.pid}`;
     try {
       await rm(partial, { recursive: true, force: true });
       await fetchDebianPackages({

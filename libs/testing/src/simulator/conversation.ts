@@ -1,5 +1,5 @@
 /** A request of any vendor, as the simulator understands it. */
-import type { JsonObject } from './json-value.ts';
+import type { JsonObject } from '../json-value.ts';
 
 export interface ToolCall {
   readonly id: string;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { isObject, type JsonObject } from '../json-value.ts';
 import { answerTo } from './answer.ts';
 import { InvalidRequestError, lastUserText } from './conversation.ts';
 import { DirectiveError, type Directives, parseDirectives } from './directives.ts';
 import type { Exchange } from './exchange.ts';
-import { isObject, type JsonObject } from './json-value.ts';
 import { embeddings } from './openai/embeddings.ts';
 import { sendAnswer, sendBody, sendError } from './reply.ts';
 import type { Operation, Vendor } from './vendor.ts';

@@ -1,4 +1,4 @@
-import { arrayOf, isObject, type JsonObject, objectOf, textOf } from './json-value.ts';
+import { arrayOf, isObject, type JsonObject, objectOf, textOf } from '../json-value.ts';
 
 const DEPTH_MAX = 8;
 

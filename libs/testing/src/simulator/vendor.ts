@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { JsonObject } from '../json-value.ts';
 import type { Answer } from './answer.ts';
 import type { Conversation } from './conversation.ts';
-import type { JsonObject } from './json-value.ts';
 
 export type VendorName = 'openai' | 'anthropic' | 'google';
 

@@ -1,12 +1,5 @@
 /** @see https://platform.claude.com/docs/en/api/messages */
-import {
-  type Conversation,
-  checkToolResults,
-  InvalidRequestError,
-  type Tool,
-  type ToolChoice,
-  type Turn,
-} from '../conversation.ts';
+
 import {
   arrayOf,
   isObject,
@@ -15,7 +8,15 @@ import {
   objectOf,
   objectsOf,
   textOf,
-} from '../json-value.ts';
+} from '../../json-value.ts';
+import {
+  type Conversation,
+  checkToolResults,
+  InvalidRequestError,
+  type Tool,
+  type ToolChoice,
+  type Turn,
+} from '../conversation.ts';
 
 function contentText(content: unknown): string {
   if (typeof content === 'string') return content;

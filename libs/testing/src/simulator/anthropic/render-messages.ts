@@ -1,5 +1,5 @@
+import type { JsonObject } from '../../json-value.ts';
 import type { FinishReason, Usage } from '../answer.ts';
-import type { JsonObject } from '../json-value.ts';
 import type { AnswerContext, StreamEvent } from '../vendor.ts';
 
 const ARGUMENT_PIECE_CHARACTERS = 8;

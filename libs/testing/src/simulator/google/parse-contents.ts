@@ -1,11 +1,5 @@
 /** @see https://ai.google.dev/api/generate-content */
-import {
-  type Conversation,
-  InvalidRequestError,
-  type Tool,
-  type ToolChoice,
-  type Turn,
-} from '../conversation.ts';
+
 import {
   arrayOf,
   isObject,
@@ -14,7 +8,14 @@ import {
   objectOf,
   objectsOf,
   textOf,
-} from '../json-value.ts';
+} from '../../json-value.ts';
+import {
+  type Conversation,
+  InvalidRequestError,
+  type Tool,
+  type ToolChoice,
+  type Turn,
+} from '../conversation.ts';
 
 function partsText(parts: unknown): string {
   const list = isObject(parts) ? [parts] : objectsOf(parts);

@@ -1,5 +1,5 @@
+import type { JsonObject } from '../../json-value.ts';
 import type { FinishReason, Usage } from '../answer.ts';
-import type { JsonObject } from '../json-value.ts';
 import type { AnswerContext, StreamEvent } from '../vendor.ts';
 
 /** A call of a function ends with STOP too. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { arrayOf, type JsonObject, numberOf, textOf } from '../../json-value.ts';
 import { InvalidRequestError } from '../conversation.ts';
-import { arrayOf, type JsonObject, numberOf, textOf } from '../json-value.ts';
 
 const DIMENSIONS_DEFAULT = 1_536;
 const DIMENSIONS_MAX = 3_072;

@@ -1,4 +1,13 @@
 /** @see https://platform.openai.com/docs/api-reference/chat/create */
+
+import {
+  arrayOf,
+  type JsonObject,
+  numberOf,
+  objectOf,
+  objectsOf,
+  textOf,
+} from '../../json-value.ts';
 import {
   type Conversation,
   checkToolResults,
@@ -8,7 +17,6 @@ import {
   type ToolChoice,
   type Turn,
 } from '../conversation.ts';
-import { arrayOf, type JsonObject, numberOf, objectOf, objectsOf, textOf } from '../json-value.ts';
 
 function contentText(content: unknown): string {
   if (typeof content === 'string') return content;

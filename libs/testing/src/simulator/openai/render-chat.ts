@@ -1,6 +1,6 @@
+import type { JsonObject } from '../../json-value.ts';
 import type { Usage } from '../answer.ts';
 import type { ToolCall } from '../conversation.ts';
-import type { JsonObject } from '../json-value.ts';
 import type { AnswerContext, StreamEvent } from '../vendor.ts';
 
 const ARGUMENT_PIECE_CHARACTERS = 8;

@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { startNodeProcess } from '../src/index.ts';
+
+const script = fileURLToPath(new URL('answers-http.ts', import.meta.url));
+
+test('starts a script, reads its log, waits for its HTTP and stops it', async () => {
+  await using service = startNodeProcess({ script, environment: { NAME: 'one' } });
+  const [, port] = await service.waitForLine(/"port":(\d+)/);
+  await service.waitForHttp(`http://127.0.0.1:${port}/`);
+  expect(service.records).toEqual([{ level: 'info', port: Number(port), name: 'one' }]);
+  expect(await service.stop()).toEqual({ code: 7, signal: null });
+  expect(service.lines).toContain('draining');
+});
+
+test('tells the signal that ended a process', async () => {
+  await using service = startNodeProcess({ script });
+  await service.waitForLine(/"port"/);
+  service.kill('SIGKILL');
+  expect(await service.waitExit()).toEqual({ code: null, signal: 'SIGKILL' });
+});
+
+test('says with its last lines that a process ended too early', async () => {
+  await using service = startNodeProcess({ script: 'no-such-script.ts' });
+  await expect(service.waitForLine(/never/)).rejects.toThrow(/ended \(1\)(.|\n)*no-such-script/);
+  await expect(service.waitForHttp('http://127.0.0.1:1/')).rejects.toThrow('ended (1)');
+});
