@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
+import { newInstanceId } from '@gateway/protocol';
 import {
   createLogger,
   discardLogs,
@@ -18,7 +18,6 @@ import type { Environment } from './settings-fields.ts';
 const EXIT_WRONG_SETTINGS = 78;
 const EXIT_FAILED = 1;
 const LOG_FLUSH_TIMEOUT_MS = 1000;
-const INSTANCE_ID_LENGTH = 10;
 
 /**
  * Ctrl-C under npm arrives twice, from the terminal and from npm, which passes it on. A signal
@@ -207,10 +206,4 @@ async function drain(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Lower-case base32, so that it can be a token of a subject. */
-function newInstanceId(): string {
-  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
-  return Array.from(randomBytes(INSTANCE_ID_LENGTH), (byte) => alphabet[byte % 32]).join('');
 }

@@ -53,12 +53,12 @@ export type InferenceCall = {
   readonly serverPort: number;
 };
 
-/** Token counts. Input includes the cached ones, output the reasoning ones. */
+/** Token counts, as the protocol's `Usage` has them. Input includes the cached ones, output the reasoning ones. */
 export type InferenceUsage = {
   readonly inputTokens?: number | undefined;
   readonly outputTokens?: number | undefined;
-  readonly cacheReadTokens?: number | undefined;
-  readonly cacheCreationTokens?: number | undefined;
+  readonly cachedInputTokens?: number | undefined;
+  readonly cacheWriteInputTokens?: number | undefined;
   readonly reasoningTokens?: number | undefined;
 };
 
@@ -147,8 +147,8 @@ function describeOutcome(span: Span, outcome: InferenceOutcome): void {
     [GEN_AI.responseFinishReasons]: outcome.finishReasons && [...outcome.finishReasons],
     [GEN_AI.usageInputTokens]: usage?.inputTokens,
     [GEN_AI.usageOutputTokens]: usage?.outputTokens,
-    [GEN_AI.usageCacheReadInputTokens]: usage?.cacheReadTokens,
-    [GEN_AI.usageCacheCreationInputTokens]: usage?.cacheCreationTokens,
+    [GEN_AI.usageCacheReadInputTokens]: usage?.cachedInputTokens,
+    [GEN_AI.usageCacheCreationInputTokens]: usage?.cacheWriteInputTokens,
     [GEN_AI.usageReasoningOutputTokens]: usage?.reasoningTokens,
     [ERROR_TYPE]: errorType,
   };

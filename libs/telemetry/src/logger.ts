@@ -11,24 +11,42 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** Characters that wait for a slow reader of standard output. Lines beyond it are dropped. */
 const BUFFERED_LENGTH_MAX = 8 * 1024 * 1024;
 
-type StandardOutput = ReturnType<typeof destination>;
-
-let standardOutput: StandardOutput | undefined;
+let standardOutput: ReturnType<typeof destination> | undefined;
+let isDiscarded = false;
 
 /**
- * Standard output, written by libuv's thread pool: a reader that stops reading blocks no event
- * loop. Lines that no longer fit are counted in `gateway.log.dropped_lines`.
+ * Standard output, written without waiting. Lines that no longer fit because the reader has stopped
+ * are counted in `gateway.log.dropped_lines`.
  */
-function openStandardOutput(): StandardOutput {
-  if (standardOutput) return standardOutput;
+function openStandardOutput(): DestinationStream {
+  standardOutput ??= openDestination();
+  const output = standardOutput;
+  return {
+    write(line) {
+      // A destroyed destination would throw.
+      if (!isDiscarded) output.write(line);
+    },
+  };
+}
+
+function openDestination(): ReturnType<typeof destination> {
   const dropped = getMeter('telemetry').createCounter('gateway.log.dropped_lines', {
     description: 'Log lines dropped because standard output was not read',
   });
-  standardOutput = destination({ dest: 1, sync: false, maxLength: BUFFERED_LENGTH_MAX });
-  standardOutput.on('drop', () => dropped.add(1));
-  // Without a listener a closed pipe would end the process. There is nowhere left to say so.
-  standardOutput.on('error', () => {});
-  return standardOutput;
+  // Touching process.stdout makes a pipe non-blocking. Without it one write to a stuck reader would
+  // hold a thread of libuv's pool for ever, and the exit of the process, which waits for its
+  // threads. A closed pipe must not end the process; there is nowhere left to say so.
+  process.stdout.on('error', () => {});
+  const output = destination({
+    dest: 1,
+    sync: false,
+    // With 0 the destination's flush() would call back before anything is written.
+    minLength: 1,
+    maxLength: BUFFERED_LENGTH_MAX,
+  });
+  output.on('drop', () => dropped.add(1));
+  output.on('error', () => {});
+  return output;
 }
 
 export type LoggerOptions = {
@@ -46,7 +64,7 @@ export type LoggerOptions = {
  */
 export function createLogger(service: string, options: LoggerOptions = {}): Logger {
   const { level = 'info', instance, output = openStandardOutput() } = options;
-  return pino(
+  const logger = pino(
     {
       level,
       base: instance === undefined ? { service } : { service, instance },
@@ -56,13 +74,18 @@ export function createLogger(service: string, options: LoggerOptions = {}): Logg
       serializers: { error: (error: unknown) => error },
       formatters: {
         level: (label) => ({ level: label }),
-        bindings: redactFields,
         log: redactFields,
       },
       hooks: { streamWrite: scrubText },
     },
     output,
   );
+  // Formatters do not see the bindings of children. Children inherit this method.
+  const makeChild = logger.child;
+  logger.child = function child(this: Logger, bindings, options) {
+    return makeChild.call(this, redactFields(bindings), options);
+  } as Logger['child'];
+  return logger;
 }
 
 function activeTrace(): Record<string, string> {
@@ -77,7 +100,7 @@ function activeTrace(): Record<string, string> {
  */
 export async function flushLogs(timeoutMs: number): Promise<void> {
   const output = standardOutput;
-  if (output === undefined) return;
+  if (output === undefined || isDiscarded) return;
   const flushed = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => flushed.resolve(false), timeoutMs);
   output.flush(() => flushed.resolve(true));
@@ -86,8 +109,11 @@ export async function flushLogs(timeoutMs: number): Promise<void> {
   if (!isOut) discardLogs();
 }
 
-/** Gives up the lines that standard output has not taken yet, so that the process can exit now. */
+/**
+ * Gives up the lines that standard output has not taken yet, and all later ones, so that the
+ * process can exit now.
+ */
 export function discardLogs(): void {
+  isDiscarded = true;
   standardOutput?.destroy();
-  standardOutput = undefined;
 }

@@ -62,9 +62,12 @@ const OMITTED_NAMES = new Set([
 ]);
 
 const SECRET_PATTERNS: readonly (readonly [RegExp, string])[] = [
-  [/\b(bearer|basic)(\s+|%20)[A-Za-z0-9._~+/=%-]{6,}/gi, `$1 ${REDACTED}`],
-  // OpenAI and Anthropic keys, this gateway's own keys, Google's API keys and OAuth tokens.
-  [/\b(sk-|gw_|AIza|ya29\.)[A-Za-z0-9_.-]{8,}/g, `$1${REDACTED}`],
+  [/\b(bearer)(?:\s+|%20)[A-Za-z0-9._~+/=%-]{6,}/gi, `$1 ${REDACTED}`],
+  [/\b([Bb]asic)\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/=]{8,}/g, `$1 ${REDACTED}`],
+  // OpenAI's and Anthropic's keys, Google's API keys and OAuth tokens.
+  [/\b(sk-|AIza|ya29\.)[A-Za-z0-9_.-]{8,}/g, `$1${REDACTED}`],
+  // This gateway's own keys; the id in front of the secret alone is 12 characters and no secret.
+  [/\bgw_[A-Za-z0-9_-]{14,}/g, `gw_${REDACTED}`],
   [/\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, REDACTED],
   // The user information of a URL, and credentials in its query.
   [/(:\/\/)[^\s/?#"'@\\]+@/g, `$1${REDACTED}@`],
