@@ -20,3 +20,5 @@ export type {
   ServeOptions,
   Subscription,
 } from './bus.ts';
+export { lockDirectory } from './in-process/directory-lock.ts';
+export { type InProcessHub, openInProcessHub } from './in-process/hub.ts';

@@ -1,0 +1,131 @@
+/**
+ * A bucket of control data in one file, rewritten whole by each write: it is small and changes seldom.
+ * Writes that wait while another is under way go out together.
+ */
+import { readFile } from 'node:fs/promises';
+import { GatewayError } from '@gateway/protocol';
+import { z } from 'zod';
+import type { Bucket, BucketWatcher, Entry, Subscription } from '../bus.ts';
+import { BucketWatch } from './bucket-watch.ts';
+import type { Logger } from './durable-log.ts';
+import { replaceFile } from './replace-file.ts';
+import { readEntry, type StoredEntry } from './stored-entry.ts';
+
+const KEY = /^[A-Za-z0-9_-]{1,256}$/;
+export const BUCKET_BYTES_MAX = 16 * 1024 * 1024;
+
+const bucketText = z.object({
+  /** The last one given, to a deletion too. */
+  revision: z.number().int().nonnegative(),
+  entries: z.array(z.tuple([z.string(), z.object({ text: z.string(), revision: z.number() })])),
+});
+
+interface Change {
+  readonly key: string;
+  readonly text: string | undefined;
+  resolve(revision: number): void;
+  reject(error: GatewayError): void;
+}
+
+export class BucketFile implements Bucket {
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #waiting: Change[] = [];
+  readonly #watches = new Set<BucketWatch>();
+  #entries: ReadonlyMap<string, StoredEntry> = new Map();
+  #revision = 0;
+  #writing: Promise<void> | undefined;
+
+  private constructor(path: string, logger: Logger) {
+    this.#path = path;
+    this.#logger = logger;
+  }
+
+  /** Throws where the file is there and unreadable: an empty bucket would revoke every key. */
+  static async open(path: string, logger: Logger): Promise<BucketFile> {
+    const bucket = new BucketFile(path, logger);
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text !== undefined) {
+      const stored = bucketText.parse(JSON.parse(text));
+      bucket.#entries = new Map(stored.entries);
+      bucket.#revision = stored.revision;
+    }
+    return bucket;
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    return readEntry(this.#entries.get(key));
+  }
+
+  async put(key: string, value: unknown): Promise<number> {
+    if (!KEY.test(key)) throw new TypeError('a key of a bucket has characters of [A-Za-z0-9_-]');
+    return await this.#change(key, JSON.stringify(value));
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#change(key, undefined);
+  }
+
+  async watch(watcher: BucketWatcher): Promise<Subscription> {
+    const watch = new BucketWatch(watcher, this.#logger, () => this.#watches.delete(watch));
+    for (const [key, entry] of this.#entries) watch.changed(key, entry);
+    watch.ready();
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+  }
+
+  #change(key: string, text: string | undefined): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ key, text, resolve, reject });
+      this.#writing ??= this.#writeWaiting();
+    });
+  }
+
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const changes = this.#waiting.splice(0);
+      const entries = new Map(this.#entries);
+      let revision = this.#revision;
+      for (const { key, text } of changes) {
+        revision += 1;
+        if (text === undefined) entries.delete(key);
+        else entries.set(key, { text, revision });
+      }
+      try {
+        await this.#store(revision, entries);
+        this.#apply(changes, entries);
+      } catch (error) {
+        const refusal = new GatewayError('bus_unavailable', 'The change could not be stored.', {
+          detail: 'a bucket cannot be written',
+          cause: error,
+        });
+        for (const { reject } of changes) reject(refusal);
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  async #store(revision: number, entries: ReadonlyMap<string, StoredEntry>): Promise<void> {
+    const text = JSON.stringify({ revision, entries: [...entries] });
+    if (Buffer.byteLength(text) > BUCKET_BYTES_MAX) throw new RangeError('the bucket is full');
+    await replaceFile(this.#path, text);
+  }
+
+  #apply(changes: readonly Change[], entries: ReadonlyMap<string, StoredEntry>): void {
+    this.#entries = entries;
+    for (const { key, text, resolve } of changes) {
+      this.#revision += 1;
+      const revision = this.#revision;
+      const entry = text === undefined ? undefined : { text, revision };
+      for (const watch of this.#watches) watch.changed(key, entry);
+      resolve(revision);
+    }
+  }
+}

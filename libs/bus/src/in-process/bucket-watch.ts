@@ -1,0 +1,58 @@
+import type { BucketWatcher, Subscription } from '../bus.ts';
+import type { Logger } from './durable-log.ts';
+import { readEntry, type StoredEntry } from './stored-entry.ts';
+
+/**
+ * Tells one watcher of changes in order, from a turn of its own: never inside the call that made the
+ * change, and never inside another call of the watcher.
+ */
+export class BucketWatch implements Subscription {
+  readonly #watcher: BucketWatcher;
+  readonly #logger: Logger;
+  readonly #ended: () => void;
+  readonly #waiting: (() => void)[] = [];
+  #telling = false;
+  #closed = false;
+
+  constructor(watcher: BucketWatcher, logger: Logger, ended: () => void) {
+    this.#watcher = watcher;
+    this.#logger = logger;
+    this.#ended = ended;
+  }
+
+  changed(key: string, entry: StoredEntry | undefined): void {
+    this.#tell(() => this.#watcher.changed(key, readEntry(entry)));
+  }
+
+  ready(): void {
+    this.#tell(() => this.#watcher.ready());
+  }
+
+  async drain(): Promise<void> {
+    this.#closed = true;
+    this.#ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  #tell(what: () => void): void {
+    this.#waiting.push(what);
+    if (this.#telling) return;
+    this.#telling = true;
+    queueMicrotask(() => this.#tellWaiting());
+  }
+
+  #tellWaiting(): void {
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      if (this.#closed) continue;
+      try {
+        next();
+      } catch (error) {
+        this.#logger.error({ error }, 'a watcher of a bucket failed');
+      }
+    }
+    this.#telling = false;
+  }
+}

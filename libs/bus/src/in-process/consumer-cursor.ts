@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { Logger } from './durable-log.ts';
+import { replaceFile } from './replace-file.ts';
+
+const cursorText = z.object({
+  position: z.number().int().nonnegative(),
+  unsettled: z.array(z.number().int().positive()),
+});
+
+/** How far a consumer has come: all up to `position` is settled, except what is listed. */
+export type CursorState = z.infer<typeof cursorText>;
+
+/** Settlements since the last write are lost with the process, and their events delivered again. */
+export const CURSOR_SAVE_INTERVAL_MS = 1_000;
+
+/** Keeps a consumer's state in a small file, written at most once in an interval. */
+export class ConsumerCursor {
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #state: () => CursorState;
+  #timer: NodeJS.Timeout | undefined;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(path: string, logger: Logger, state: () => CursorState) {
+    this.#path = path;
+    this.#logger = logger;
+    this.#state = state;
+  }
+
+  /** Undefined where there is none or it is unreadable: then everything kept is delivered again. */
+  async load(): Promise<CursorState | undefined> {
+    try {
+      return cursorText.parse(JSON.parse(await readFile(this.#path, 'utf8')));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        this.#logger.error({ error, path: this.#path }, 'starting without an unreadable cursor');
+      }
+      return undefined;
+    }
+  }
+
+  changed(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.save();
+    }, CURSOR_SAVE_INTERVAL_MS).unref();
+  }
+
+  async save(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#saving = this.#saving.then(async () => {
+      await replaceFile(this.#path, JSON.stringify(this.#state()));
+    });
+    // An old cursor costs deliveries, nothing else; the next settlement tries again.
+    this.#saving = this.#saving.catch((error: unknown) => {
+      this.#logger.warn({ error }, 'cannot save the position of a consumer');
+    });
+    await this.#saving;
+  }
+}

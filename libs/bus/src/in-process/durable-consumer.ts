@@ -1,0 +1,260 @@
+/**
+ * One durable consumer of the event log: which events are settled, which are out for handling, and
+ * which wait to be handed out again. Its subscriptions take batches from it.
+ *
+ *     log ──read──▶ ready ──take──▶ delivered ──acknowledge, quarantine──▶ settled
+ *                     ▲                 │
+ *                     └──── waiting ◀───┘ retry, a handler that threw, no answer in time
+ *
+ * It holds its interest in the log from the start, so that nothing published before the first
+ * subscription is missed.
+ */
+import { type ConsumerDefinition, headers as headerNames, subjects } from '@gateway/protocol';
+import type { Backlog } from '../bus.ts';
+import type { Clock } from '../calls/clock.ts';
+import { ConsumerCursor, type CursorState } from './consumer-cursor.ts';
+import type { DurableLog, Logger } from './durable-log.ts';
+import { LogReader, type ReadRecord } from './log-reader.ts';
+import type { LogRecord } from './log-record.ts';
+import type { LogSegment } from './log-segment.ts';
+import { subjectMatches } from './subject-filter.ts';
+
+export interface DurableConsumerOptions {
+  readonly definition: ConsumerDefinition;
+  readonly cursorPath: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** An event that is not settled. */
+export interface UnsettledEvent extends ReadRecord {
+  /** How often it was handed out; tells one delivery from a later one. */
+  deliveries: number;
+  state: 'ready' | 'delivered' | 'waiting';
+}
+
+/** Unsettled events are in memory: no more are read beyond this, whatever `pendingMax` allows. */
+const UNSETTLED_BYTES_MAX = 32 * 1024 * 1024;
+
+export class DurableConsumer {
+  readonly definition: ConsumerDefinition;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly #cursor: ConsumerCursor;
+  readonly #unsettled = new Map<number, UnsettledEvent>();
+  readonly #ready: UnsettledEvent[] = [];
+  readonly #unsettledIn = new Map<LogSegment, number>();
+  readonly #passed = new Set<LogSegment>();
+  readonly #waiters = new Set<() => void>();
+  /** The stored state: what was unsettled below its position, found in the log and not yet read. */
+  readonly #restored = new Set<number>();
+  #stored: CursorState = { position: 0, unsettled: [] };
+  #storedUnsettled = new Set<number>();
+  #position = 0;
+  #pending = 0;
+  #unsettledBytes = 0;
+  #quarantined = 0;
+  #version = 0;
+  #filling: Promise<void> | undefined;
+  #log: DurableLog | undefined;
+  #reader: LogReader | undefined;
+  #quarantine: DurableLog | undefined;
+
+  private constructor(options: DurableConsumerOptions) {
+    this.definition = options.definition;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.#cursor = new ConsumerCursor(options.cursorPath, options.logger, () => this.#state());
+  }
+
+  /** Reads where the consumer was. The log's records are then shown to `found`, before `start`. */
+  static async restore(options: DurableConsumerOptions): Promise<DurableConsumer> {
+    const consumer = new DurableConsumer(options);
+    consumer.#stored = (await consumer.#cursor.load()) ?? consumer.#stored;
+    consumer.#position = consumer.#stored.position;
+    consumer.#storedUnsettled = new Set(consumer.#stored.unsettled);
+    return consumer;
+  }
+
+  /** The highest sequence that it has seen in its life. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  /** Changes whenever there may be something new to take. */
+  get version(): number {
+    return this.#version;
+  }
+
+  found(record: LogRecord): void {
+    if (!this.#wants(record.subject)) return;
+    if (this.#storedUnsettled.has(record.sequence)) this.#restored.add(record.sequence);
+    else if (record.sequence <= this.#stored.position) return;
+    this.#pending += 1;
+  }
+
+  start(log: DurableLog, quarantine: DurableLog): void {
+    this.#log = log;
+    this.#quarantine = quarantine;
+    this.#reader = new LogReader(log, (segment) => this.#passSegment(segment));
+  }
+
+  /** A message became durable. */
+  stored(subject: string): void {
+    if (!this.#wants(subject)) return;
+    this.#pending += 1;
+    this.signal();
+  }
+
+  foundInQuarantine(subject: string): void {
+    if (subject === subjects.quarantine(this.definition.durable)) this.#quarantined += 1;
+  }
+
+  backlog(): Backlog {
+    return { pending: this.#pending, quarantined: this.#quarantined };
+  }
+
+  /** Wakes everybody that waits. */
+  signal(): void {
+    this.#version += 1;
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Resolves at the first signal after `version`, or after the time. */
+  changed(version: number, timeoutMs?: number): Promise<void> {
+    if (this.#version !== version) return Promise.resolve();
+    return new Promise((resolve) => {
+      let callOff = () => {};
+      const wake = () => {
+        this.#waiters.delete(wake);
+        callOff();
+        resolve();
+      };
+      this.#waiters.add(wake);
+      if (timeoutMs !== undefined) callOff = this.clock.after(timeoutMs, wake);
+    });
+  }
+
+  /** Reads on until so many are ready, nothing is left, or too much is unsettled. */
+  async fill(readyMin: number): Promise<void> {
+    this.#filling ??= this.#read(readyMin).finally(() => {
+      this.#filling = undefined;
+    });
+    await this.#filling;
+  }
+
+  /** At most so many events, now delivered. */
+  take(countMax: number): UnsettledEvent[] {
+    const events = this.#ready.splice(0, countMax);
+    for (const event of events) {
+      event.deliveries += 1;
+      event.state = 'delivered';
+    }
+    return events;
+  }
+
+  settle(event: UnsettledEvent): void {
+    const { record, segment } = event;
+    if (!this.#unsettled.delete(record.sequence)) return;
+    if (event.state === 'ready') this.#ready.splice(this.#ready.indexOf(event), 1);
+    this.#pending -= 1;
+    this.#unsettledBytes -= record.bytes.length;
+    this.#unsettledIn.set(segment, (this.#unsettledIn.get(segment) ?? 0) - 1);
+    this.#releaseSettled(segment);
+    this.#cursor.changed();
+    // It may have been one too many to read on.
+    this.signal();
+  }
+
+  /** Hands the event out again after the delay, if that delivery is still the last one. */
+  retry(event: UnsettledEvent, delivery: number, delayMs: number): void {
+    if (event.state !== 'delivered' || event.deliveries !== delivery) return;
+    if (!this.#unsettled.has(event.record.sequence)) return;
+    event.state = 'waiting';
+    this.clock.after(delayMs, () => {
+      if (!this.#unsettled.has(event.record.sequence)) return;
+      event.state = 'ready';
+      this.#ready.push(event);
+      this.signal();
+    });
+  }
+
+  /** Keeps the event and the reason aside for good, then settles it. */
+  async quarantine(event: UnsettledEvent, reason: string): Promise<void> {
+    const { id, subject, headers, bytes } = event.record;
+    const why = {
+      [headerNames.quarantineReason]: reason,
+      [headerNames.originalSubject]: subject,
+    };
+    await this.keepAside(id, { ...headers, ...why }, bytes);
+    this.settle(event);
+  }
+
+  async keepAside(
+    id: string,
+    headers: Readonly<Record<string, string>>,
+    bytes: Uint8Array,
+  ): Promise<void> {
+    const { durable } = this.definition;
+    const subject = subjects.quarantine(durable);
+    const before = this.#quarantine?.lastSequence;
+    await this.#quarantine?.append({ id: `${durable}:${id}`, subject, headers, bytes });
+    // One that is there already takes no sequence.
+    if (this.#quarantine?.lastSequence !== before) this.#quarantined += 1;
+  }
+
+  async close(): Promise<void> {
+    await this.#filling;
+    await this.#cursor.save();
+  }
+
+  #wants(subject: string): boolean {
+    return subjectMatches(this.definition.filter, subject);
+  }
+
+  async #read(readyMin: number): Promise<void> {
+    const { pendingMax } = this.definition;
+    while (this.#ready.length < readyMin && this.#unsettledBytes < UNSETTLED_BYTES_MAX) {
+      const free = Math.min(pendingMax - this.#unsettled.size, readyMin - this.#ready.length);
+      if (free <= 0) return;
+      const records = (await this.#reader?.next(free)) ?? [];
+      if (records.length === 0) return;
+      for (const read of records) this.#took(read);
+    }
+  }
+
+  #took({ record, segment }: ReadRecord): void {
+    const { sequence } = record;
+    this.#position = Math.max(this.#position, sequence);
+    const isSettled = sequence <= this.#stored.position && !this.#restored.delete(sequence);
+    if (isSettled || !this.#wants(record.subject)) return;
+    const event: UnsettledEvent = { record, segment, deliveries: 0, state: 'ready' };
+    this.#unsettled.set(sequence, event);
+    this.#unsettledBytes += record.bytes.length;
+    this.#unsettledIn.set(segment, (this.#unsettledIn.get(segment) ?? 0) + 1);
+    this.#ready.push(event);
+  }
+
+  #passSegment(segment: LogSegment): void {
+    this.#passed.add(segment);
+    this.#releaseSettled(segment);
+  }
+
+  #releaseSettled(segment: LogSegment): void {
+    if (!this.#passed.has(segment) || (this.#unsettledIn.get(segment) ?? 0) > 0) return;
+    this.#passed.delete(segment);
+    this.#unsettledIn.delete(segment);
+    void this.#log?.release(segment, this.definition.durable);
+  }
+
+  #state(): CursorState {
+    return {
+      position: this.#position,
+      unsettled: [...this.#restored, ...this.#unsettled.keys()],
+    };
+  }
+}

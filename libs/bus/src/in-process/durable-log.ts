@@ -1,0 +1,301 @@
+/**
+ * Messages that survive the death of the process: a write-ahead log of bounded segments.
+ *
+ * Appending resolves once the bytes are durable. One write is under way at a time, and whatever is
+ * appended meanwhile goes out in the next one, so that the cost of a sync is shared under load.
+ *
+ * A segment is deleted once every retainer has released it. A full log refuses messages rather than
+ * dropping old ones; they never age, since each was promised to somebody.
+ */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GatewayError } from '@gateway/protocol';
+import {
+  encodeRecord,
+  type LogMessage,
+  type LogRecord,
+  recordBytesMax,
+  scanRecords,
+} from './log-record.ts';
+import { LogSegment, listSegments } from './log-segment.ts';
+import { RecentIds } from './recent-ids.ts';
+
+/** What the in-process bus says to its operator: a pino logger fits. */
+export interface Logger {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface DurableLogOptions {
+  readonly directory: string;
+  /** Of all segments. At least twice `segmentBytesMax`, so that a full log has one to free. */
+  readonly bytesMax: number;
+  /** A segment at or above this size takes no further record. */
+  readonly segmentBytesMax: number;
+  readonly messageBytesMax: number;
+  readonly duplicateWindowMs: number;
+  /** Whether an acknowledged message survives the machine's death too, and not the process' alone. */
+  readonly sync: boolean;
+  /** Names of those who release segments, see `release`. With none, nothing is ever deleted. */
+  readonly retainers: readonly string[];
+  /** Every new record has a higher sequence, whatever the segments hold. */
+  readonly sequenceMin: number;
+  readonly now: () => number;
+  readonly logger: Logger;
+  /** Called for every record that is there already, in order. */
+  readonly found: (record: LogRecord) => void;
+  /** Called for every stretch of bytes that is lost; `id` names the place. */
+  readonly damaged: (id: string) => void;
+}
+
+interface WaitingMessage {
+  readonly message: LogMessage;
+  readonly sequence: number;
+  readonly record: Buffer;
+  resolve(): void;
+  reject(error: GatewayError): void;
+}
+
+export const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
+/** Appended and not yet handed to the disk. */
+export const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
+/** One write. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+const DUPLICATE_IDS_MAX = 200_000;
+/** While the disk refuses, whether it takes bytes again is tried this often, with so many bytes. */
+const PROBE_INTERVAL_MS = 1_000;
+const PROBE_BYTES = 64 * 1024;
+
+export class DurableLog {
+  /** Oldest first; the last one takes the records. */
+  readonly segments: LogSegment[] = [];
+  /** Called after each write with what became durable. */
+  onStored: (message: LogMessage) => void = () => {};
+  readonly #options: DurableLogOptions;
+  readonly #ids: RecentIds;
+  readonly #released = new Map<LogSegment, Set<string>>();
+  readonly #queue: WaitingMessage[] = [];
+  #queuedBytes = 0;
+  #storedBytes = 0;
+  #nextSequence = 1;
+  #writing: Promise<void> | undefined;
+  #probe: NodeJS.Timeout | undefined;
+  #outage: string | undefined;
+  #closed = false;
+
+  private constructor(options: DurableLogOptions) {
+    this.#options = options;
+    this.#ids = new RecentIds(DUPLICATE_IDS_MAX, options.duplicateWindowMs);
+  }
+
+  /** Reads every segment, cuts off a torn end and reports damage. */
+  static async open(options: DurableLogOptions): Promise<DurableLog> {
+    await mkdir(options.directory, { recursive: true, mode: 0o700 });
+    const log = new DurableLog(options);
+    let last = options.sequenceMin;
+    const segments = await listSegments(options.directory, options.sync);
+    for (const [index, segment] of segments.entries()) {
+      last = Math.max(last, segment.first - 1);
+      last = Math.max(last, await log.#load(segment, index === segments.length - 1));
+    }
+    log.#nextSequence = last + 1;
+    if (log.segments.at(-1)?.sealed ?? true) await log.#roll(last + 1);
+    return log;
+  }
+
+  /** Why nothing can be stored now, or undefined. */
+  get outage(): string | undefined {
+    return this.#outage;
+  }
+
+  get lastSequence(): number {
+    return this.#nextSequence - 1;
+  }
+
+  /**
+   * Resolves once the message, or an earlier one of the same id, is durable. Throws
+   * `audit_unavailable` when the log is full, when too much waits for the disk, or on a disk error.
+   */
+  async append(message: LogMessage): Promise<void> {
+    const now = this.#options.now();
+    const known = this.#ids.stored(message.id, now);
+    if (known) return await known;
+    const sequence = this.#nextSequence;
+    const record = encodeRecord(message, sequence, now);
+    this.#refuseBeyondBounds(record.length);
+    // Never used again, even if the write fails: its bytes may have reached the disk.
+    this.#nextSequence += 1;
+    const stored = new Promise<void>((resolve, reject) => {
+      this.#queue.push({ message, sequence, record, resolve, reject });
+    });
+    this.#queuedBytes += record.length;
+    this.#ids.add(message.id, now, stored);
+    this.#writing ??= this.#writeQueue();
+    await stored;
+  }
+
+  /** Says that a retainer needs nothing of a sealed segment any more. The last one deletes it. */
+  async release(segment: LogSegment, retainer: string): Promise<void> {
+    const released = this.#released.get(segment) ?? new Set();
+    this.#released.set(segment, released.add(retainer));
+    if (!this.#options.retainers.every((name) => released.has(name))) return;
+    const index = this.segments.indexOf(segment);
+    if (index < 0) return;
+    this.segments.splice(index, 1);
+    this.#released.delete(segment);
+    this.#storedBytes -= segment.size;
+    await segment.remove().catch((error: unknown) => {
+      this.#options.logger.error({ error, segment: segment.path }, 'cannot remove a log segment');
+    });
+  }
+
+  /** Damage at these bytes of a segment: its file will be kept. */
+  reportDamage(segment: LogSegment, start: number, end: number): void {
+    const { logger } = this.#options;
+    segment.damaged = true;
+    logger.error({ segment: segment.path, start, end }, 'skipped damaged bytes in the log');
+    this.#options.damaged(`damaged:${segment.first}:${start}`);
+  }
+
+  /** Writes what was appended, then closes. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#probe);
+    await this.#writing;
+    await Promise.all(this.segments.map((segment) => segment.close()));
+  }
+
+  async #load(segment: LogSegment, isLast: boolean): Promise<number> {
+    this.segments.push(segment);
+    const bytes = await segment.load();
+    segment.sealed = !isLast || bytes.length >= this.#options.segmentBytesMax;
+    let last = 0;
+    for (const piece of scanRecords(bytes)) {
+      if ('record' in piece) {
+        last = piece.record.sequence;
+        this.#ids.add(piece.record.id, piece.record.storedAt, Promise.resolve());
+        this.#options.found(piece.record);
+      } else if (piece.torn && isLast) {
+        // Nobody was told that it is stored.
+        await segment.truncate(piece.start);
+      } else {
+        this.reportDamage(segment, piece.start, piece.end);
+        if (piece.end === bytes.length) segment.sealed = true;
+      }
+    }
+    this.#storedBytes += segment.size;
+    return last;
+  }
+
+  #refuseBeyondBounds(bytes: number): void {
+    if (bytes > recordBytesMax(this.#options.messageBytesMax)) {
+      throw new GatewayError('internal', 'The gateway failed to handle this request.', {
+        detail: `an event of ${bytes} bytes is too large for the log`,
+      });
+    }
+    if (this.#closed) throw auditUnavailable('the event log is closed');
+    if (this.#queuedBytes + bytes > QUEUED_BYTES_MAX) {
+      throw auditUnavailable('too much waits for the disk');
+    }
+    if (this.#storedBytes + this.#queuedBytes + bytes > this.#options.bytesMax) {
+      throw auditUnavailable('the event log is full');
+    }
+  }
+
+  async #writeQueue(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup();
+      try {
+        await this.#write(group);
+        this.#recovered();
+        for (const { message, resolve } of group) {
+          resolve();
+          this.onStored(message);
+        }
+      } catch (error) {
+        this.#failed(error);
+        const { code = 'unknown' } = error as NodeJS.ErrnoException;
+        for (const { message, reject } of group) {
+          this.#ids.forget(message.id);
+          reject(auditUnavailable(`the event log cannot be written: ${code}`, error));
+        }
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  #takeGroup(): WaitingMessage[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { record } of this.#queue) {
+      if (count > 0 && bytes + record.length > GROUP_BYTES_MAX) break;
+      bytes += record.length;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #write(group: readonly WaitingMessage[]): Promise<void> {
+    const records = group.map(({ record }) => record);
+    try {
+      const active = this.segments.at(-1);
+      if (!active || active.sealed || active.size >= this.#options.segmentBytesMax) {
+        await this.#roll((group[0] as WaitingMessage).sequence);
+      }
+      const segment = this.segments.at(-1) as LogSegment;
+      const before = segment.size;
+      await segment.append(records);
+      this.#storedBytes += segment.size - before;
+    } finally {
+      for (const record of records) this.#queuedBytes -= record.length;
+    }
+  }
+
+  async #roll(first: number): Promise<void> {
+    const { directory, sync } = this.#options;
+    const next = await LogSegment.create(directory, first, sync);
+    const previous = this.segments.at(-1);
+    if (previous) {
+      previous.sealed = true;
+      await previous.close();
+    }
+    this.segments.push(next);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#outage === undefined) {
+      this.#options.logger.error({ error }, 'the event log cannot be written');
+    }
+    this.#outage = 'the event log cannot be written';
+    if (this.#probe || this.#closed) return;
+    this.#probe = setInterval(() => void this.#tryDisk(), PROBE_INTERVAL_MS).unref();
+  }
+
+  /** A process that is not ready is sent nothing to store, so it would never see the disk recover. */
+  async #tryDisk(): Promise<void> {
+    const path = join(this.#options.directory, 'probe');
+    try {
+      await writeFile(path, Buffer.alloc(PROBE_BYTES), { flush: true });
+      this.#recovered();
+    } catch {
+      // Still refusing: the next interval tries again.
+    } finally {
+      await rm(path, { force: true }).catch(() => {});
+    }
+  }
+
+  #recovered(): void {
+    clearInterval(this.#probe);
+    this.#probe = undefined;
+    if (this.#outage === undefined) return;
+    this.#outage = undefined;
+    this.#options.logger.warn({}, 'the event log can be written again');
+  }
+}
+
+function auditUnavailable(detail: string, cause?: unknown): GatewayError {
+  return new GatewayError('audit_unavailable', 'The request cannot be recorded now.', {
+    detail,
+    ...(cause !== undefined && { cause }),
+  });
+}

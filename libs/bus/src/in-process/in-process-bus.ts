@@ -1,0 +1,212 @@
+import {
+  type BucketName,
+  type ConsumerDefinition,
+  type Endpoint,
+  eventMessageId,
+  GatewayError,
+  type GatewayEvent,
+  type Identity,
+  type OneWayEndpoint,
+  type StreamEndpoint,
+  subjects,
+} from '@gateway/protocol';
+import {
+  type Backlog,
+  type BatchHandler,
+  type Bucket,
+  type Bus,
+  type CallHandler,
+  type CallOptions,
+  type ConsumeOptions,
+  type Message,
+  type OutgoingCall,
+  PUBLISH_TIMEOUT_MS,
+  type PublishOptions,
+  type RequestHandler,
+  type RequestOptions,
+  type RespondOptions,
+  type ServeOptions,
+  type Subscription,
+} from '../bus.ts';
+import { encodeJson } from '../calls/call-messages.ts';
+import { activeCarrier } from '../trace-context.ts';
+import { ConsumerSubscription } from './consumer-subscription.ts';
+import type { DurableConsumer } from './durable-consumer.ts';
+import type { HubState, Peer } from './hub-state.ts';
+import { InProcessCalls } from './in-process-calls.ts';
+import { InProcessRequests } from './in-process-requests.ts';
+
+/** One service's connection to the hub of its process. */
+export class InProcessBus implements Bus, Peer {
+  readonly identity: Identity;
+  readonly calls: InProcessCalls;
+  readonly #hub: HubState;
+  readonly #requests: InProcessRequests;
+  readonly #subscriptions = new Set<Subscription>();
+  #closed = false;
+
+  constructor(identity: Identity, hub: HubState) {
+    this.identity = identity;
+    this.#hub = hub;
+    this.#requests = new InProcessRequests(hub, this);
+    this.calls = new InProcessCalls(hub, this, identity, (event) => this.#store(event));
+    hub.buses.set(identity.instance, this);
+  }
+
+  get outage(): string | undefined {
+    return this.#closed ? 'the bus is closed' : this.#hub.log.outage;
+  }
+
+  async request<Request, Reply>(
+    endpoint: Endpoint<Request, Reply>,
+    message: Message<Request>,
+    options: RequestOptions,
+  ): Promise<Message<Reply>> {
+    this.#requireOpen();
+    return await this.#requests.request(endpoint, message, options);
+  }
+
+  async respond<Request, Reply>(
+    endpoint: Endpoint<Request, Reply>,
+    handler: RequestHandler<Request, Reply>,
+    options: RespondOptions,
+  ): Promise<Subscription> {
+    this.#requireOpen();
+    return this.#keep(this.#requests.respond(endpoint, handler, options));
+  }
+
+  send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void {
+    if (!this.#closed) this.#requests.send(endpoint, message);
+  }
+
+  async receive<Value>(
+    endpoint: OneWayEndpoint<Value>,
+    handler: (message: Message<Value>) => Promise<void>,
+    options: RespondOptions,
+  ): Promise<Subscription> {
+    this.#requireOpen();
+    return this.#keep(this.#requests.receive(endpoint, handler, options));
+  }
+
+  call<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    message: Message<Request>,
+    options: CallOptions,
+  ): OutgoingCall<Head> {
+    this.#requireOpen();
+    return this.calls.call(endpoint, message, options);
+  }
+
+  async serve<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    handler: CallHandler<Request, Head>,
+    options: ServeOptions,
+  ): Promise<Subscription> {
+    this.#requireOpen();
+    return this.#keep(this.calls.serve(endpoint, handler, options));
+  }
+
+  async publish(
+    event: GatewayEvent,
+    { timeoutMs = PUBLISH_TIMEOUT_MS }: PublishOptions = {},
+  ): Promise<void> {
+    this.#requireOpen();
+    const late = Promise.withResolvers<never>();
+    const callOff = this.#hub.clock.after(timeoutMs, () => {
+      const detail = `the event was not stored in ${timeoutMs} ms`;
+      const message = 'The request cannot be recorded now.';
+      late.reject(new GatewayError('audit_unavailable', message, { detail }));
+    });
+    try {
+      await Promise.race([this.#store(event), late.promise]);
+    } finally {
+      callOff();
+    }
+  }
+
+  async consume(
+    definition: ConsumerDefinition,
+    handler: BatchHandler,
+    options: ConsumeOptions,
+  ): Promise<Subscription> {
+    this.#requireOpen();
+    const consumer = this.#consumer(definition);
+    return this.#keep(new ConsumerSubscription(consumer, handler, options));
+  }
+
+  async backlog(definition: ConsumerDefinition): Promise<Backlog> {
+    this.#requireOpen();
+    return this.#consumer(definition).backlog();
+  }
+
+  async bucket(name: BucketName): Promise<Bucket> {
+    this.#requireOpen();
+    const bucket = await this.#hub.bucket(name);
+    return {
+      get: (key) => bucket.get(key),
+      put: (key, value) => bucket.put(key, value),
+      delete: (key) => bucket.delete(key),
+      watch: async (watcher) => this.#keep(await bucket.watch(watcher)),
+    };
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  /** At once, as a process dies: its peers notice, and what it was doing is told to stop. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { buses } = this.#hub;
+    if (buses.get(this.identity.instance) === this) buses.delete(this.identity.instance);
+    for (const subscription of this.#subscriptions) {
+      // Leaves its group now; what it waits for does not matter any more.
+      if (subscription instanceof ConsumerSubscription) subscription.abandon();
+      else void subscription.drain();
+    }
+    this.#subscriptions.clear();
+    this.#requests.close(unavailable());
+    this.calls.close();
+    for (const peer of buses.values()) peer.calls.peerGone(this.identity.instance);
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw unavailable();
+  }
+
+  /** Ends with the bus, unless it was ended before. */
+  #keep(subscription: Subscription): Subscription {
+    this.#subscriptions.add(subscription);
+    const drain = async () => {
+      await subscription.drain();
+      this.#subscriptions.delete(subscription);
+    };
+    return { drain, [Symbol.asyncDispose]: drain };
+  }
+
+  #consumer({ durable }: ConsumerDefinition): DurableConsumer {
+    const consumer = this.#hub.consumers.get(durable);
+    if (!consumer) throw new TypeError(`there is no durable consumer ${durable}`);
+    return consumer;
+  }
+
+  /** Also for a call whose bus was closed under it: what it spent is worth knowing. */
+  async #store(event: GatewayEvent): Promise<void> {
+    await this.#hub.log.append({
+      id: eventMessageId(event),
+      subject: subjects.event(event.kind),
+      headers: activeCarrier(),
+      bytes: encodeJson(event),
+    });
+  }
+}
+
+function unavailable(): GatewayError {
+  return new GatewayError('bus_unavailable', 'The message bus is not connected.');
+}

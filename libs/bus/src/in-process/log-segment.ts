@@ -1,0 +1,124 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { syncDirectory } from './replace-file.ts';
+
+const SUFFIX = '.segment';
+const SEQUENCE_DIGITS = 16;
+const DAMAGED_DIRECTORY = 'damaged';
+/** Segments with damaged bytes are put aside when they are done with; the oldest beyond these go. */
+const DAMAGED_SEGMENTS_MAX = 8;
+
+/**
+ * On Linux each write of a file opened with `O_DSYNC` is durable when it returns. Measured at 1 KiB on
+ * ext4: 0.23 ms and 125 µs of CPU, against 0.28 ms and 176 µs for write and fdatasync, which cross the
+ * thread pool twice. The calls that block instead would stop every request for as long. Elsewhere the
+ * flag promises less than `fdatasync`.
+ */
+const SYNC_BY_FLAG = process.platform === 'linux';
+
+/** A file of consecutive records, named after the first sequence that it may hold. */
+export class LogSegment {
+  readonly path: string;
+  readonly first: number;
+  /** Bytes written and, when the log syncs, durable. */
+  size = 0;
+  /** Takes no more records. */
+  sealed = false;
+  damaged = false;
+  readonly #sync: boolean;
+  #file: FileHandle | undefined;
+
+  constructor(path: string, first: number, sync: boolean) {
+    this.path = path;
+    this.first = first;
+    this.#sync = sync;
+  }
+
+  static async create(directory: string, first: number, sync: boolean): Promise<LogSegment> {
+    const path = join(directory, String(first).padStart(SEQUENCE_DIGITS, '0') + SUFFIX);
+    const segment = new LogSegment(path, first, sync);
+    segment.#file = await open(
+      path,
+      segment.#flags() | constants.O_CREAT | constants.O_TRUNC,
+      0o600,
+    );
+    await syncDirectory(directory);
+    return segment;
+  }
+
+  /** Appends all or nothing. After an error that leaves more behind, the segment is sealed. */
+  async append(records: readonly Buffer[]): Promise<void> {
+    const bytes = records.reduce((sum, record) => sum + record.length, 0);
+    try {
+      this.#file ??= await open(this.path, this.#flags(), 0o600);
+      const { bytesWritten } = await this.#file.writev(records, this.size);
+      if (bytesWritten !== bytes) {
+        throw Object.assign(new Error('The disk took a part of the records'), { code: 'ENOSPC' });
+      }
+      if (this.#sync && !SYNC_BY_FLAG) await this.#file.datasync();
+      this.size += bytes;
+    } catch (error) {
+      await this.#file?.truncate(this.size).catch(() => {
+        this.sealed = true;
+      });
+      throw error;
+    }
+  }
+
+  /** Cuts off what lies behind. */
+  async truncate(size: number): Promise<void> {
+    this.#file ??= await open(this.path, this.#flags(), 0o600);
+    await this.#file.truncate(size);
+    await this.#file.datasync();
+    this.size = size;
+  }
+
+  /** The whole file as it was left, whose length becomes the size. */
+  async load(): Promise<Buffer> {
+    const bytes = await readFile(this.path);
+    this.size = bytes.length;
+    return bytes;
+  }
+
+  /** At most `bytesMax` from `start`, none of them behind the durable end. */
+  async read(start: number, bytesMax: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(bytesMax, this.size - start)));
+    const file = await open(this.path, 'r');
+    try {
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Deletes the file, or puts it aside when somebody may want to look at its damage. */
+  async remove(): Promise<void> {
+    await this.close();
+    if (!this.damaged) return await unlink(this.path);
+    const aside = join(dirname(this.path), DAMAGED_DIRECTORY);
+    await mkdir(aside, { recursive: true, mode: 0o700 });
+    const names = (await readdir(aside)).sort();
+    const surplus = names.slice(0, Math.max(0, names.length - DAMAGED_SEGMENTS_MAX + 1));
+    await Promise.all(surplus.map((name) => unlink(join(aside, name))));
+    await rename(this.path, join(aside, basename(this.path)));
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #flags(): number {
+    return constants.O_RDWR | (this.#sync && SYNC_BY_FLAG ? constants.O_DSYNC : 0);
+  }
+}
+
+/** The segments of a directory, oldest first. */
+export async function listSegments(directory: string, sync: boolean): Promise<LogSegment[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith(SUFFIX)).sort();
+  return names.map(
+    (name) => new LogSegment(join(directory, name), Number(name.slice(0, -SUFFIX.length)), sync),
+  );
+}
