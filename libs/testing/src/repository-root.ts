@@ -1,7 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 /** The absolute path of the repository's root, without a trailing slash. */
-export const repositoryRoot: string = fileURLToPath(new URL('../../..', import.meta.url)).replace(
-  /\/$/,
-  '',
-);
+export const repositoryRoot: string = join(import.meta.dirname, '../../..');

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { startNodeProcess } from '../src/index.ts';
 
-const script = fileURLToPath(new URL('answers-http.ts', import.meta.url));
+const script = fileURLToPath(new URL('service-main.ts', import.meta.url));
 
 test('starts a script, reads its log, waits for its HTTP and stops it', async () => {
   await using service = startNodeProcess({ script, environment: { NAME: 'one' } });

@@ -74,7 +74,7 @@ describe('startNats', () => {
   });
 
   test('dies with a parent that is killed', async () => {
-    const script = fileURLToPath(new URL('starts-a-server.ts', import.meta.url));
+    const script = fileURLToPath(new URL('parent-main.ts', import.meta.url));
     const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const { pid, logFile } = JSON.parse(line.toString());

@@ -27,17 +27,17 @@ const { values } = parseArgs({
   },
 });
 
-function numberFlag(name: 'port' | 'first-byte-ms' | 'tokens-per-second'): number | undefined {
-  const value = values[name];
-  if (value === undefined) return undefined;
-  if (/^\d+$/.test(value)) return Number(value);
-  process.stderr.write(`--${name} must be a whole number, not "${value}"\n`);
-  process.exit(USAGE_EXIT_CODE);
+type NumberFlag = 'port' | 'first-byte-ms' | 'tokens-per-second';
+
+const wrong = (['port', 'first-byte-ms', 'tokens-per-second'] as const).filter(
+  (name) => values[name] !== undefined && !/^\d+$/.test(values[name]),
+);
+
+function numberFlag(name: NumberFlag): number | undefined {
+  return values[name] === undefined ? undefined : Number(values[name]);
 }
 
-if (values.help) {
-  process.stdout.write(help);
-} else {
+async function run(): Promise<void> {
   const firstByteMs = numberFlag('first-byte-ms');
   const tokensPerSecond = numberFlag('tokens-per-second');
   const simulator = await startSimulator({
@@ -54,4 +54,13 @@ if (values.help) {
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => void simulator.stop());
   }
+}
+
+if (values.help) {
+  process.stdout.write(help);
+} else if (wrong.length > 0) {
+  process.stderr.write(`Not a whole number: ${wrong.map((name) => `--${name}`).join(', ')}\n`);
+  process.exitCode = USAGE_EXIT_CODE;
+} else {
+  await run();
 }

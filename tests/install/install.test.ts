@@ -1,0 +1,99 @@
+/** The real script in a directory of its own, with an `npm` on PATH that only writes down its call. */
+import { spawnSync } from 'node:child_process';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { repositoryRoot } from '@gateway/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const DEVELOPMENT = { version: '2.0.0', integrity: 'sha512-b', dev: true };
+const LOCKED = {
+  '': { name: 'root' },
+  'libs/one': { version: '0.1.0' },
+  'node_modules/@gateway/one': { resolved: 'libs/one', link: true },
+  'node_modules/a': { version: '1.0.0', integrity: 'sha512-a' },
+  'node_modules/b': DEVELOPMENT,
+  'node_modules/of-another-platform': { version: '1.0.0', optional: true },
+};
+const { 'node_modules/b': _development, ...PRODUCTION } = LOCKED;
+const STALE = { ...LOCKED, 'node_modules/a': { version: '0.9.0', integrity: 'sha512-a' } };
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'gateway-install-'));
+  await mkdir(join(root, 'bin'));
+  await mkdir(join(root, 'infra/npm'), { recursive: true });
+  await cp(join(repositoryRoot, 'infra/npm/install.mjs'), join(root, 'infra/npm/install.mjs'));
+  await writeFile(join(root, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
+  await writeNpm('exit 0');
+});
+afterEach(() => rm(root, { recursive: true }));
+
+async function writeNpm(end: string): Promise<void> {
+  const npm = join(root, 'bin/npm');
+  await writeFile(npm, `#!/bin/sh\necho "$@" >> "$(dirname "$0")/calls"\n${end}\n`);
+  await chmod(npm, 0o755);
+}
+
+async function haveInstalled(packages: object): Promise<void> {
+  await mkdir(join(root, 'node_modules'));
+  const record = join(root, 'node_modules/.package-lock.json');
+  await writeFile(record, JSON.stringify({ packages }));
+}
+
+function run(...flags: string[]) {
+  return spawnSync(process.execPath, [join(root, 'infra/npm/install.mjs'), ...flags], {
+    encoding: 'utf8',
+    env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin:${dirname(process.execPath)}` },
+  });
+}
+
+async function calls(): Promise<string[]> {
+  const text = await readFile(join(root, 'bin/calls'), 'utf8').catch(() => '');
+  return text.split('\n').filter(Boolean);
+}
+
+test.each([
+  { name: 'nothing', installed: undefined, flags: [], mode: '--include=dev' },
+  { name: 'nothing', installed: undefined, flags: ['--production'], mode: '--omit=dev' },
+  { name: 'another version', installed: STALE, flags: [], mode: '--include=dev' },
+  { name: 'a production install', installed: PRODUCTION, flags: [], mode: '--include=dev' },
+  {
+    name: 'a stale install with development packages',
+    installed: STALE,
+    flags: ['--production'],
+    mode: '--include=dev',
+  },
+])('with $name and $flags installs with $mode', async ({ installed, flags, mode }) => {
+  if (installed !== undefined) await haveInstalled(installed);
+  const { status, stdout } = run(...flags);
+  expect(status).toBe(0);
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  expect(await calls()).toEqual([expect.stringMatching(new RegExp(`^ci ${mode} `))]);
+});
+
+test.each([
+  { name: 'all', installed: LOCKED, flags: [] },
+  { name: 'all', installed: LOCKED, flags: ['--production'] },
+  { name: 'a production install', installed: PRODUCTION, flags: ['--production'] },
+])('with $name and $flags installs nothing and says nothing', async ({ installed, flags }) => {
+  await haveInstalled(installed);
+  const { status, stdout, stderr } = run(...flags);
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(await calls()).toEqual([]);
+});
+
+test('passes on what npm says when it fails, and its status', async () => {
+  await writeNpm('echo "npm error no network" >&2; exit 3');
+  const { status, stderr } = run();
+  expect(status).toBe(3);
+  expect(stderr).toContain('npm error no network');
+});
+
+test('names the lockfile when it is missing', async () => {
+  await rm(join(root, 'package-lock.json'));
+  const { status, stderr } = run();
+  expect(status).toBe(78);
+  expect(stderr).toContain('package-lock.json');
+});
