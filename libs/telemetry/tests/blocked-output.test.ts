@@ -10,12 +10,14 @@ function flood() {
   return fork(new URL('./flood-logs.ts', import.meta.url), {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     execArgv: [],
-    timeout: 4000,
+    timeout: 15_000,
     killSignal: 'SIGKILL',
   });
 }
 
-test('a reader that stops reading holds up neither the event loop nor the exit', async () => {
+test('a reader that stops reading holds up neither the event loop nor the exit', {
+  timeout: 20_000,
+}, async () => {
   const child = flood();
   const exited = once(child, 'exit');
   const [report] = (await once(child, 'message')) as [Report];
@@ -26,13 +28,15 @@ test('a reader that stops reading holds up neither the event loop nor the exit',
   expect(await exited).toEqual([0, null]);
 });
 
-test('every line reaches a reader that takes its time, before the process exits', async () => {
+test('every line reaches a reader that takes its time, before the process exits', {
+  timeout: 20_000,
+}, async () => {
   const child = spawn(
     process.execPath,
     [fileURLToPath(new URL('./write-and-exit.ts', import.meta.url))],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: 4000,
+      timeout: 15_000,
       killSignal: 'SIGKILL',
     },
   );
