@@ -176,7 +176,7 @@ async function fetchProgram(
   const root = join(CACHE_DIRECTORY, kind);
   const source = await machineDebianSource();
   if (source === undefined) {
-    tried.push('Debian packages: this machine has no Debian archive configured');
+    tried.push('Debian packages: no apt with a Debian archive on this machine');
     return undefined;
   }
   for (const name of recipe.suites) {
