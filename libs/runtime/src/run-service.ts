@@ -42,7 +42,7 @@ export type ServiceDefinition<Settings> = {
   readonly name: string;
   /** Throws a `SettingsError` with every problem. */
   readonly readSettings: (environment: Environment) => Settings;
-  /** Resolves when the service works; its disposal drains it: finish what runs, take nothing new. */
+  /** Resolves when the service works. Its disposal drains it: finish what runs, take no more. */
   readonly start: (settings: Settings, context: ServiceContext) => Promise<AsyncDisposable>;
 };
 
@@ -177,7 +177,7 @@ function listenForStop(logger: Logger, onStop: () => void): Stop {
   };
 }
 
-/** Disposes the service, also one that is still starting. False when that fails or takes too long. */
+/** Disposes the service, even one still starting. False when that fails or takes too long. */
 async function drain(
   starting: Promise<AsyncDisposable>,
   drainMs: number,

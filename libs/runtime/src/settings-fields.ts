@@ -1,7 +1,7 @@
 import { neverLog } from '@gateway/telemetry';
 import { Secret } from './secret.ts';
 
-/** The variables a process was started with, as `process.env` has them. */
+/** The variables a process was started with, as Node.js gives them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Thrown by a field's `parse`; the message completes "NAME …" and never repeats the value. */

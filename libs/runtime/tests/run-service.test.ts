@@ -53,7 +53,7 @@ function startExample(variables: Record<string, string>) {
 }
 
 describe('runService', { timeout: 20_000 }, () => {
-  test('exits with 78 and names every wrong setting, its own and those of the process', async () => {
+  test('exits with 78 and names every wrong setting of the service and the process', async () => {
     await using example = startExample({
       EXAMPLE_KEY: '',
       EXAMPLE_BEHAVIOUR: CANARY,

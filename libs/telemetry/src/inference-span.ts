@@ -53,7 +53,10 @@ export type InferenceCall = {
   readonly serverPort: number;
 };
 
-/** Token counts, as the protocol's `Usage` has them. Input includes the cached ones, output the reasoning ones. */
+/**
+ * Token counts, as the protocol's `Usage` has them. Input includes the cached ones, output the
+ * reasoning ones.
+ */
 export type InferenceUsage = {
   readonly inputTokens?: number | undefined;
   readonly outputTokens?: number | undefined;

@@ -44,7 +44,10 @@ function openRegistry(): Registry {
   return registry;
 }
 
-/** Names: https://opentelemetry.io/docs/specs/semconv/runtime/nodejs-metrics/ and …/system/process-metrics/ */
+/**
+ * Names: https://opentelemetry.io/docs/specs/semconv/runtime/nodejs-metrics/ and
+ * https://opentelemetry.io/docs/specs/semconv/system/process-metrics/
+ */
 function observeProcess(meter: Meter): void {
   meter
     .createObservableGauge('process.memory.usage', {

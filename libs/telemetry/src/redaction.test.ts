@@ -33,10 +33,19 @@ describe('scrubText', () => {
   });
 
   test('keeps a line valid JSON', () => {
-    const line = JSON.stringify({ msg: 'password="a b" authorization: x', url: 'redis://:pw@h' });
+    const line = JSON.stringify({
+      msg: 'password="a b" authorization: x',
+      url: 'redis://:pw@h',
+      max_password: 12345,
+      no_secret: true,
+      old_api_key: 'abcdef',
+    });
     expect(JSON.parse(scrubText(line))).toEqual({
       msg: 'password="a b" authorization: x',
       url: 'redis://[redacted]@h',
+      max_password: 12345,
+      no_secret: true,
+      old_api_key: '[redacted]',
     });
   });
 });

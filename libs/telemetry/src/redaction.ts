@@ -61,6 +61,15 @@ const OMITTED_NAMES = new Set([
   'candidates',
 ]);
 
+const ASSIGNMENT_NAME =
+  '(?:api[-_]?key|authorization|cookie|password|passwd|secret|access[-_]?token)';
+/** A field of the line itself must hold a text, or replacing its value would break the JSON. */
+const ASSIGNMENT = String.raw`(?:":"|(?:\\"|')?\s*[:=]\s*(?:\\"|')?)`;
+const ASSIGNED_SECRET = new RegExp(
+  String.raw`(${ASSIGNMENT_NAME}${ASSIGNMENT})[^\s"'\\,;&[{}\]]{3,}`,
+  'gi',
+);
+
 const SECRET_PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer)(?:\s+|%20)[A-Za-z0-9._~+/=%-]{6,}/gi, `$1 ${REDACTED}`],
   [/\b([Bb]asic)\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/=]{8,}/g, `$1 ${REDACTED}`],
@@ -72,12 +81,8 @@ const SECRET_PATTERNS: readonly (readonly [RegExp, string])[] = [
   // The user information of a URL, and credentials in its query.
   [/(:\/\/)[^\s/?#"'@\\]+@/g, `$1${REDACTED}@`],
   [/([?&](?:key|api[-_]?key|token|access_token|sig|signature)=)[^&\s"'\\#]+/gi, `$1${REDACTED}`],
-  // `x-api-key: …` and `password=…` inside a text. A value that is no string never stands here,
-  // since redactFields has replaced it, so the line stays valid JSON.
-  [
-    /((?:api[-_]?key|authorization|cookie|password|passwd|secret|access[-_]?token)(?:\\?["'])?\s*[:=]\s*(?:\\?["'])?)[^\s"'\\,;&[{}]{3,}/gi,
-    `$1${REDACTED}`,
-  ],
+  // `x-api-key: …` and `password=…` inside a text.
+  [ASSIGNED_SECRET, `$1${REDACTED}`],
 ];
 
 const protectedValues = new Set<string>();

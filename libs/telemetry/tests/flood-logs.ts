@@ -1,4 +1,4 @@
-/** Writes more log lines than a reader that has stopped will ever take, then reports to its parent. */
+/** Writes more log lines than may wait for a reader that has stopped, then tells its parent. */
 import { createLogger, flushLogs, renderMetrics } from '../src/index.ts';
 
 const LINES = 6000;
