@@ -16,8 +16,8 @@ export type CacheContext = Pick<ServiceContext, 'logger' | 'health'> & { readonl
 
 /**
  * Serves lookups and keeps answers. It starts while Redis is away, too: lookups are errors, which
- * callers treat as no cache, and the health check `redis` fails until it is there. Disposal finishes
- * what was taken.
+ * callers treat as no cache, and the health check `redis` fails until it is there. Disposal
+ * finishes what was taken.
  */
 export async function startCache(
   settings: CacheSettings,
@@ -29,6 +29,7 @@ export async function startCache(
     resources.use(context.health.register('redis', () => store.outage ?? true));
   }
   const { bus } = context;
+  resources.use(context.health.register('bus', () => bus.outage ?? true));
   const lookups = await bus.respond(cacheLookupEndpoint, lookupHandler(store), {
     concurrencyMax: LOOKUP_CONCURRENCY_MAX,
   });

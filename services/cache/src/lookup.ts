@@ -10,7 +10,9 @@ const lookups = getMeter('cache').createCounter('gateway.cache.lookups', {
   description: 'Lookups by outcome: hit, miss, or failed',
 });
 
-/** Answers with the entry and its bytes, or with neither when there is none. Trouble is an error. */
+/**
+ * Answers with the entry and its bytes, or with neither when there is none. Trouble is an error.
+ */
 export function lookupHandler(store: ResponseStore): RequestHandler<LookupRequest, LookupReply> {
   return async ({ value }) => {
     try {

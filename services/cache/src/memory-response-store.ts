@@ -1,4 +1,7 @@
-/** The twin of the Redis store for one process: least recently used answers go first, over a byte bound. */
+/**
+ * The twin of the Redis store for one process: least recently used answers go first, over a byte
+ * bound.
+ */
 import {
   type ResponseAddress,
   type ResponseStore,

@@ -1,7 +1,7 @@
 /**
- * One connection that answers soon or says that it cannot. Nothing is queued while it is down, and a
- * server that stays silent loses the connection: from then on every command fails at once, and the
- * reconnection, which needs an answer to become ready, is the probe.
+ * One connection that answers soon or says that it cannot. Nothing is queued while it is down, and
+ * a server that stays silent loses the connection: from then on every command fails at once, and
+ * the reconnection, which needs an answer to become ready, is the probe.
  */
 import type { Secret } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';

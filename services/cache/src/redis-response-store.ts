@@ -1,7 +1,7 @@
 /**
  * Answers in Redis, each under its own key with an end. Give the cache a Redis of its own with
- * `maxmemory-policy allkeys-lru`: the limiter's must not evict, and one that is full for the cache would
- * be full for the limiter.
+ * `maxmemory-policy allkeys-lru`: the limiter's must not evict, and one that is full for the cache
+ * would be full for the limiter.
  */
 import { GatewayError } from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';

@@ -26,8 +26,9 @@ export interface ResponseStore extends AsyncDisposable {
 }
 
 /**
- * The name of a stored answer. The tenant stands in it next to the hash that holds it as well, and both
- * are of closed alphabets without a colon, so no tenant can name another's. Throws `invalid_request`.
+ * The name of a stored answer. The tenant stands in it next to the hash that holds it as well, and
+ * both are of closed alphabets without a colon, so no tenant can name another's. Throws
+ * `invalid_request`.
  */
 export function storageKey({ tenant, key }: ResponseAddress): string {
   if (keyRecord.shape.tenant.safeParse(tenant).success && /^[0-9a-f]{64}$/.test(key)) {

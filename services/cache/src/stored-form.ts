@@ -1,6 +1,6 @@
 /**
- * A stored answer as bytes: one byte of version, four of the entry's length (big-endian), the entry as
- * JSON, the body as it is. Bytes of another version, or that make no sense, are no answer.
+ * A stored answer as bytes: one byte of version, four of the entry's length (big-endian), the entry
+ * as JSON, the body as it is. Bytes of another version, or that make no sense, are no answer.
  */
 import { cacheLookupEndpoint } from '@gateway/protocol';
 import type { StoredResponse } from './response-store.ts';

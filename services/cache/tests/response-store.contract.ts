@@ -1,4 +1,6 @@
-/** What every response store keeps, on the clock of the world. Run by the test file of each store. */
+/**
+ * What every response store keeps, on the clock of the world. Run by the test file of each store.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import { CACHED_BODY_BYTES_MAX, NO_USAGE } from '@gateway/protocol';
 import { waitFor } from '@gateway/testing';

@@ -1,10 +1,11 @@
 /**
- * The name of an answer: the same for requests that differ in spelling alone, another for anything that
- * could change the answer. What is hashed is one JSON array, so that no tenant can be written to look
- * like another tenant and part of a request.
+ * The name of an answer: the same for requests that differ in spelling alone, another for anything
+ * that could change the answer. What is hashed is one JSON array, so that no tenant can be written
+ * to look like another tenant and part of a request.
  *
- * `stream` and `stream_options` count: what is stored are the very bytes that a client was sent. Text
- * is compared as it is, composed and decomposed characters apart: a model reads them apart, too.
+ * `stream` and `stream_options` count: what is stored are the very bytes that a client was sent.
+ * Text is compared as it is, composed and decomposed characters apart: a model reads them apart,
+ * too.
  */
 import { createHash } from 'node:crypto';
 

@@ -6,8 +6,8 @@ import type { Limit, ReserveReply, ReserveRequest } from '@gateway/protocol';
  */
 export interface LimitStore extends AsyncDisposable {
   /**
-   * Counts the request against every limit, or against none when one is used up. The same request id
-   * counts once: while it is remembered, an admitted one is given the same answer again.
+   * Counts the request against every limit, or against none when one is used up. The same request
+   * id counts once: while it is remembered, an admitted one is given the same answer again.
    *
    * Throws `limiter_unavailable` when the store cannot be reached or cannot write, and `overloaded`
    * when it has no room for another scope.
@@ -17,7 +17,10 @@ export interface LimitStore extends AsyncDisposable {
   readonly outage: string | undefined;
 }
 
-/** How long an admitted request id is remembered: the longest that a request may take and be repeated. */
+/**
+ * How long an admitted request id is remembered: the longest that a request may take and be
+ * repeated.
+ */
 export const ADMISSION_MEMORY_MS = 15 * 60 * 1000;
 
 /** What is counted together: the same scope in another window is counted anew. */

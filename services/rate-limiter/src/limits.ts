@@ -1,7 +1,8 @@
 /**
- * A sliding window of 60 slots. The slots stand still on the clock, so the window covers 60 of them and
- * part of one more, and that oldest one is counted whole: in no window of the length are there ever more
- * than the amount. The price is that a request is held against the limit for up to 61/60 of the window.
+ * A sliding window of 60 slots. The slots stand still on the clock, so the window covers 60 of them
+ * and part of one more, and that oldest one is counted whole: in no window of the length are there
+ * ever more than the amount. The price is that a request is held against the limit for up to 61/60
+ * of the window.
  *
  * `reserve.lua` computes the same inside Redis.
  */
@@ -39,7 +40,9 @@ export function slotCounts(slot: number, nowMs: number, windowMs: number): boole
   return slot >= slotAt(nowMs, windowMs) - SLOTS;
 }
 
-/** What the counts mean for a limit. Slots in the future count too: a clock set back frees nothing. */
+/**
+ * What the counts mean for a limit. Slots in the future count too: a clock set back frees nothing.
+ */
 export function windowState(counts: SlotCounts, limit: WindowLimit, nowMs: number): WindowState {
   const { amount, windowMs } = limit;
   const counted = [...counts].filter(([slot]) => slotCounts(slot, nowMs, windowMs));

@@ -95,7 +95,7 @@ describe('MemoryLimitStore', () => {
     expect(await remaining(first)).toBe(5);
   });
 
-  test('counts windows up to the bound, refuses one past it and goes on with the known', async () => {
+  test('counts windows up to the bound and refuses one past it', async () => {
     const { reserve } = openStore({ windowsMax: 2 });
     await reserve('key:a', { amount: 5 });
     await reserve('key:b', { amount: 5 });

@@ -1,6 +1,6 @@
 /**
- * The twin of the Redis store for one process: the same decisions, forgotten at its end. The ledger of
- * the embedded gateway knows what was admitted before, and gives it back at the start.
+ * The twin of the Redis store for one process: the same decisions, forgotten at its end. The ledger
+ * of the embedded gateway knows what was admitted before, and gives it back at the start.
  */
 import {
   GatewayError,

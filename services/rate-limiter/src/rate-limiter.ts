@@ -17,8 +17,8 @@ export interface RateLimiterSettings {
 export type RateLimiterContext = Pick<ServiceContext, 'logger' | 'health'> & { readonly bus: Bus };
 
 /**
- * Serves reservations. It starts while Redis is away, too: reservations are `limiter_unavailable` and
- * the health check `redis` fails until it is there. Disposal answers what was taken.
+ * Serves reservations. It starts while Redis is away, too: reservations are `limiter_unavailable`
+ * and the health check `redis` fails until it is there. Disposal answers what was taken.
  */
 export async function startRateLimiter(
   settings: RateLimiterSettings,
@@ -30,6 +30,7 @@ export async function startRateLimiter(
     resources.use(context.health.register('redis', () => store.outage ?? true));
   }
   const { bus } = context;
+  resources.use(context.health.register('bus', () => bus.outage ?? true));
   const reservations = await bus.respond(reserveEndpoint, reserveHandler(store), {
     concurrencyMax: RESERVE_CONCURRENCY_MAX,
   });

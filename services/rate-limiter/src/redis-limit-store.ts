@@ -1,10 +1,10 @@
 /**
  * Windows in Redis, one script call for a request, so that any number of replicas decide as one.
  *
- * Each key has its scope as hash tag, but a request of several scopes touches several tags, which Redis
- * Cluster refuses: it wants one primary (with replicas and a failover address if need be). Replication
- * is asynchronous, so a failover may forget the last admissions, and a Redis that lost its data starts
- * with empty windows. Keys must not be evicted: `maxmemory-policy noeviction`.
+ * Each key has its scope as hash tag, but a request of several scopes touches several tags, which
+ * Redis Cluster refuses: it wants one primary (with replicas and a failover address if need be).
+ * Replication is asynchronous, so a failover may forget the last admissions, and a Redis that lost
+ * its data starts with empty windows. Keys must not be evicted: `maxmemory-policy noeviction`.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import type { Logger } from '@gateway/telemetry';
 import { ADMISSION_MEMORY_MS, type LimitStore } from './limit-store.ts';
 import { openRedis, type RedisConnection, type RedisSettings } from './redis-connection.ts';
 
-const script = readFileSync(new URL('reserve.lua', import.meta.url), 'utf8');
+const script = readFileSync(new URL('./reserve.lua', import.meta.url), 'utf8');
 const scriptSha = createHash('sha1').update(script).digest('hex');
 
 export class RedisLimitStore implements LimitStore {
@@ -43,14 +43,15 @@ export class RedisLimitStore implements LimitStore {
     this.#connection[Symbol.dispose]();
   }
 
-  /** Redis forgets scripts over a restart or SCRIPT FLUSH; EVAL runs it and teaches it again. */
+  /** Redis forgets scripts over a restart or SCRIPT FLUSH; then it is taught again, once. */
   async #evaluate(keys: readonly string[], values: readonly number[]): Promise<unknown> {
     const { client } = this.#connection;
     try {
       return await client.evalsha(scriptSha, keys.length, ...keys, ...values);
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return await client.eval(script, keys.length, ...keys, ...values);
+      await client.script('LOAD', script);
+      return await client.evalsha(scriptSha, keys.length, ...keys, ...values);
     }
   }
 }

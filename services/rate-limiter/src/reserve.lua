@@ -1,6 +1,6 @@
 #!lua
--- Counts one request against every limit, or against none when one of them is used up. The windows are
--- those of limits.ts, on Redis' own clock.
+-- Counts one request against every limit, or against none when one of them is used up. The windows
+-- are those of limits.ts, on Redis' own clock.
 --
 -- KEYS[1]        the memory of this request id
 -- KEYS[2..n+1]   the window of each limit: a hash of slot to count

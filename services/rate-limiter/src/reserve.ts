@@ -11,8 +11,8 @@ const decisions = getMeter('rate-limiter').createCounter('gateway.rate_limit.dec
 });
 
 /**
- * Answers reservations from the store. An error is never an admission: whether requests pass without
- * a limiter is for the ingress to say.
+ * Answers reservations from the store. An error is never an admission: whether requests pass
+ * without a limiter is for the ingress to say.
  */
 export function reserveHandler(store: LimitStore): RequestHandler<ReserveRequest, ReserveReply> {
   return async ({ value }): Promise<Message<ReserveReply>> => {

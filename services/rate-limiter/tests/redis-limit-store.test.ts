@@ -61,7 +61,7 @@ describe('RedisLimitStore', () => {
     expect(store.outage).toBeUndefined();
   };
 
-  test('gives every key an end, the window once it is free and the admission after its time', async () => {
+  test('gives every key an end', async () => {
     await admin.flushall();
     const { limits } = await reserve('key:ends');
     const keys = await admin.keys('*');
@@ -97,6 +97,18 @@ describe('RedisLimitStore', () => {
     expect(replies.every(({ allowed }) => allowed)).toBe(true);
   });
 
+  test('gives Redis the password and says why when there is none', async () => {
+    await admin.config('SET', 'requirepass', 'of-the-test');
+    const url = new Secret(server.url);
+    const password = new Secret('of-the-test');
+    await using allowed = new RedisLimitStore({ url, password }, logger);
+    await using refused = new RedisLimitStore({ url, password: undefined }, logger);
+    await waitFor(() => allowed.outage === undefined, { what: 'the connection with a password' });
+    await waitFor(() => refused.outage?.includes('NOAUTH'), { what: 'the refusal' });
+    await admin.config('SET', 'requirepass', '');
+    await waitFor(() => refused.outage === undefined, { what: 'the connection without one' });
+  });
+
   test('is unavailable while Redis is out of memory, also for a full window', async () => {
     const scope = newScope();
     await reserve(scope, { amount: 1 });
@@ -130,7 +142,7 @@ describe('RedisLimitStore', () => {
     await expectRecovery();
   });
 
-  test('is unavailable while Redis is down and starts with empty windows when data is lost', async () => {
+  test('is unavailable while Redis is down, and starts anew when data is lost', async () => {
     const scope = newScope();
     await reserve(scope, { amount: 1 });
     await server.kill();
