@@ -9,6 +9,7 @@
 import type { Bus, IncomingCall } from '@gateway/bus';
 import { type Exchange, openExchange } from '@gateway/dialects';
 import {
+  cacheStoreEndpoint,
   ERRORS,
   GatewayError,
   type InferenceHead,
@@ -27,6 +28,7 @@ import { getMeter, type InferenceSpan, type Logger, startInferenceSpan } from '@
 import { context as contexts } from '@opentelemetry/api';
 import { AttemptRecord } from './attempt-record.ts';
 import { CacheCopy } from './cache-store.ts';
+import { logFailure } from './log-failure.ts';
 import type { ProviderDirectory } from './provider-directory.ts';
 
 export type InferenceCall = IncomingCall<InferenceRequest, InferenceHead>;
@@ -50,7 +52,7 @@ export async function attempt(call: InferenceCall, context: AttemptContext): Pro
     call.accept();
   } catch (thrown) {
     const error = toGatewayError(thrown);
-    context.logger.info({ error, request_id: call.requestId }, 'refused without a provider call');
+    logFailure(call, context.logger, error, 'refused without a provider call');
     return call.fail(error);
   }
   const attributes = { provider: prepared.provider.name };
@@ -131,10 +133,11 @@ class Attempt {
       errorType: error?.code,
     });
     if (error !== undefined) {
-      this.#log(error);
+      logFailure(this.#call, this.#context.logger, error, 'provider call failed');
       return this.#call.fail(error, event);
     }
-    this.#copy.store(this.#context.bus, this.#head, this.#exchange.facts, usage);
+    const copy = this.#copy.message(this.#head, finishReasons, usage);
+    if (copy !== undefined) this.#context.bus.send(cacheStoreEndpoint, copy);
     return this.#call.end(event);
   }
 
@@ -232,25 +235,6 @@ class Attempt {
     if (ERRORS[error.code].origin !== 'provider' || error.facts.provider !== undefined)
       return error;
     return new GatewayError(error.code, error.message, facts);
-  }
-
-  #log(error: GatewayError): void {
-    const { requestId, attempt: number, request } = this.#call;
-    const { detail, reason, upstreamStatus } = error.facts;
-    const level = error.code === 'client_closed' ? 'debug' : 'warn';
-    this.#context.logger[level](
-      {
-        request_id: requestId,
-        attempt: number,
-        provider: request.target.provider,
-        model: request.target.model,
-        error_code: error.code,
-        reason,
-        detail,
-        upstream_status: upstreamStatus,
-      },
-      'provider call failed',
-    );
   }
 }
 

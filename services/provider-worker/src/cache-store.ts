@@ -1,10 +1,9 @@
-import type { Bus } from '@gateway/bus';
-import type { AnswerFacts } from '@gateway/dialects';
+import type { Message } from '@gateway/bus';
 import {
   CACHED_BODY_BYTES_MAX,
-  cacheStoreEndpoint,
   type InferenceHead,
   type InferenceRequest,
+  type StoreMessage,
   type Usage,
 } from '@gateway/protocol';
 
@@ -30,18 +29,21 @@ export class CacheCopy {
     else this.#pieces.push(bytes);
   }
 
-  /** Call it for complete answers alone. */
-  store(bus: Bus, head: InferenceHead, facts: AnswerFacts, usage: Usage): void {
+  /** What the cache is to keep of a complete answer; undefined when it shall keep nothing. */
+  message(
+    head: InferenceHead,
+    finishReasons: readonly string[],
+    usage: Usage,
+  ): (Message<StoreMessage> & { readonly body: Uint8Array }) | undefined {
     const { cache, tenant } = this.#request;
-    if (cache === undefined || this.#pieces === undefined) return;
-    const { finishReasons } = facts;
-    if (finishReasons.length === 0) return;
-    if (!finishReasons.every((reason) => STORED_FINISH_REASONS.has(reason))) return;
+    if (cache === undefined || this.#pieces === undefined) return undefined;
+    if (finishReasons.length === 0) return undefined;
+    if (!finishReasons.every((reason) => STORED_FINISH_REASONS.has(reason))) return undefined;
     const { contentType, provider, model } = head;
     const entry = { contentType, provider, model, usage, storedAt: Date.now() };
-    bus.send(cacheStoreEndpoint, {
+    return {
       value: { tenant, key: cache.key, ttlSeconds: cache.ttlSeconds, entry },
       body: Buffer.concat(this.#pieces),
-    });
+    };
   }
 }

@@ -47,8 +47,7 @@ export async function startProviderWorker(
   ];
   return {
     async [Symbol.asyncDispose]() {
-      await watch.drain();
-      await served.drain();
+      await Promise.all([served.drain(), watch.drain()]);
       await directory[Symbol.asyncDispose]();
       for (const check of checks) check[Symbol.dispose]();
     },
