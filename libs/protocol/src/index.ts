@@ -86,6 +86,7 @@ export {
   type Frame,
   type FrameType,
 } from './frames.ts';
+export { headers } from './headers.ts';
 export {
   type Identity,
   newInstanceId,
@@ -94,6 +95,7 @@ export {
   SERVICES,
   type ServiceName,
 } from './identity.ts';
+export { bucketStream, bucketSubject, jetStreamSubjects } from './jetstream-subjects.ts';
 export {
   KEY_SCHEMA,
   KEY_TEXT_LENGTH_MAX,

@@ -1,0 +1,179 @@
+/**
+ * Durable consume: a loop that pulls at most a batch, waits for it to fill or linger, and hands it on.
+ * One pull is open at a time, so what waits here is at most one batch, and what is not handed on when
+ * the loop is drained goes back at once for another instance.
+ */
+import {
+  type ConsumerDefinition,
+  clientInboxPrefix,
+  type Identity,
+  jetStreamSubjects,
+} from '@gateway/protocol';
+import type { Logger } from '@gateway/telemetry';
+import {
+  createInbox,
+  type Msg,
+  type Subscription as NatsSubscription,
+  nanos,
+} from '@nats-io/transport-node';
+import type { BatchHandler, ConsumeOptions } from '../bus.ts';
+import { encodeJson } from '../calls/call-messages.ts';
+import type { Clock } from '../calls/clock.ts';
+import type { ConnectionKeeper } from './connection-keeper.ts';
+import { EventDelivery } from './event-delivery.ts';
+import type { RequestMux } from './request-mux.ts';
+
+/** How long the server holds a pull that it cannot fill. */
+const PULL_EXPIRES_MS = 5_000;
+/** Silence after that before another pull is made. */
+const PULL_GRACE_MS = 1_000;
+/** After a pull that the server refuses. */
+const PULL_RETRY_MS = 250;
+const RETRY_DELAY_MIN_MS = 1_000;
+const RETRY_DELAY_MAX_MS = 30_000;
+const NO_MESSAGES = 404;
+const PULL_EXPIRED = 408;
+
+export interface EventConsumerSetup {
+  readonly keeper: ConnectionKeeper;
+  readonly mux: RequestMux;
+  readonly clock: Clock;
+  readonly identity: Identity;
+  readonly logger: Logger | undefined;
+  readonly definition: ConsumerDefinition;
+  readonly handler: BatchHandler;
+  readonly options: ConsumeOptions;
+}
+
+/** 1 s after the first delivery, doubled with each further one, at most 30 s. */
+export function retryDelayMs(deliveries: number): number {
+  return Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** Math.min(deliveries - 1, 10));
+}
+
+export class EventConsumer {
+  readonly #setup: EventConsumerSetup;
+  readonly #inbox: string;
+  readonly #buffer: EventDelivery[] = [];
+  #subscription: NatsSubscription | undefined;
+  #pulls = 0;
+  /** Messages that the open pull may still bring. */
+  #awaited = 0;
+  #paused = false;
+  #stopped = false;
+  #running: Promise<void> | undefined;
+  #wake: () => void = () => {};
+  #callOffGuard: () => void = () => {};
+
+  constructor(setup: EventConsumerSetup) {
+    this.#setup = setup;
+    this.#inbox = createInbox(clientInboxPrefix(setup.identity.service));
+  }
+
+  async start(): Promise<void> {
+    const { keeper } = this.#setup;
+    this.#subscription = await keeper.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#received(message);
+      },
+    });
+    keeper.listen({ lost: () => this.#pullEnded(), restored: () => this.#wake() });
+    this.#running = this.#run();
+  }
+
+  async drain(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#running;
+    // Ends the server's interest, so it delivers nothing more to the open pull.
+    if (this.#subscription !== undefined) await this.#setup.keeper.unsubscribe(this.#subscription);
+    for (const delivery of this.#buffer.splice(0)) delivery.retry(0);
+    this.#callOffGuard();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#pull();
+      if (this.#buffer.length === 0) {
+        await this.#woken();
+        continue;
+      }
+      await this.#linger();
+      if (this.#stopped) return;
+      await this.#handle(this.#buffer.splice(0, this.#setup.options.batchMax));
+    }
+  }
+
+  #pull(): void {
+    const { keeper, definition, options, clock } = this.#setup;
+    const room = options.batchMax - this.#buffer.length;
+    const { connection } = keeper;
+    if (this.#awaited > 0 || this.#paused || room <= 0 || connection === undefined) return;
+    this.#awaited = room;
+    this.#pulls += 1;
+    const subject = jetStreamSubjects.pull(definition.stream, definition.durable);
+    const payload = encodeJson({ batch: room, expires: nanos(PULL_EXPIRES_MS) });
+    connection.publish(subject, payload, { reply: `${this.#inbox}.${this.#pulls}` });
+    this.#callOffGuard();
+    this.#callOffGuard = clock.after(PULL_EXPIRES_MS + PULL_GRACE_MS, () => this.#pullEnded());
+  }
+
+  #received(message: Msg): void {
+    const status = message.headers?.code ?? 0;
+    if (status === 0) {
+      this.#buffer.push(new EventDelivery(message, this.#setup.definition, this.#setup.mux));
+      this.#awaited = Math.max(0, this.#awaited - 1);
+      this.#wake();
+      return;
+    }
+    // The end of an earlier pull says nothing about the open one.
+    if (message.subject !== `${this.#inbox}.${this.#pulls}`) return;
+    if (status !== NO_MESSAGES && status !== PULL_EXPIRED) this.#pause(message);
+    this.#pullEnded();
+  }
+
+  /** The consumer is missing, or the server has no room for another pull. */
+  #pause(message: Msg): void {
+    const { logger, clock, definition } = this.#setup;
+    const reason = message.headers?.description;
+    logger?.warn({ consumer: definition.durable, reason }, 'pull refused');
+    this.#paused = true;
+    clock.after(PULL_RETRY_MS, () => {
+      this.#paused = false;
+      this.#wake();
+    });
+  }
+
+  #pullEnded(): void {
+    this.#awaited = 0;
+    this.#wake();
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async #linger(): Promise<void> {
+    const { clock, options } = this.#setup;
+    let waiting = true;
+    const callOff = clock.after(options.lingerMs, () => {
+      waiting = false;
+      this.#wake();
+    });
+    while (waiting && !this.#stopped && this.#awaited > 0) await this.#woken();
+    callOff();
+  }
+
+  async #handle(batch: readonly EventDelivery[]): Promise<void> {
+    const { handler, logger, definition } = this.#setup;
+    try {
+      await handler(batch);
+    } catch (error) {
+      logger?.error({ error, consumer: definition.durable }, 'batch failed');
+      for (const delivery of batch) {
+        if (!delivery.isSettled) delivery.retry(retryDelayMs(delivery.deliveries));
+      }
+    }
+  }
+}

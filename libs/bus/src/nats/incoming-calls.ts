@@ -1,0 +1,201 @@
+/** The worker's side on NATS: calls of queue groups, control messages, and news of vanished callers. */
+import {
+  encodeFrame,
+  type Frame,
+  headers as headerNames,
+  parseHopSubject,
+  type StreamEndpoint,
+  subjects,
+} from '@gateway/protocol';
+import { headers, type Msg } from '@nats-io/transport-node';
+import { z } from 'zod';
+import type { CallHandler, ServeOptions, Subscription } from '../bus.ts';
+import {
+  type CallOpening,
+  callKey,
+  controlMessage,
+  decodeJson,
+  encodeFailure,
+  encodeJson,
+} from '../calls/call-messages.ts';
+import { type Arrival, allFull, CallServer } from '../calls/call-server.ts';
+import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
+import { pullBody } from './body-pieces.ts';
+import { drainable } from './drainable.ts';
+import { eventHeaders, publishEvent } from './event-publisher.ts';
+import { carrierOf, decodeMessage, isNoResponders, type RawMessage } from './message-format.ts';
+import type { CallsSetup } from './outgoing-calls.ts';
+
+/** Every so many data frames one asks whether somebody receives them. */
+const HOP_EVERY_FRAMES = 16;
+
+const callHeader = z.object({
+  requestId: z.string(),
+  attempt: z.number().int().positive(),
+  deadlineAt: z.number(),
+  acceptBy: z.number(),
+  windowBytes: z.number().int().positive(),
+  caller: z.string(),
+  handBacks: z.number().int().nonnegative(),
+  bodyBytes: z.number().int().nonnegative(),
+});
+
+type CallHeader = z.infer<typeof callHeader> & CallOpening;
+/** What a call hears of its transport, whatever its endpoint. */
+type Listening = Pick<IncomingCallMachine<unknown, unknown>, 'control' | 'callerGone' | 'busLost'>;
+
+export class IncomingCalls {
+  readonly #setup: CallsSetup;
+  readonly #calls = new Map<string, Listening>();
+  #subscribed: Promise<void> | undefined;
+
+  constructor(setup: CallsSetup) {
+    this.#setup = setup;
+    setup.keeper.listen({
+      lost: () => {
+        for (const call of [...this.#calls.values()]) call.busLost();
+      },
+    });
+  }
+
+  async serve<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    handler: CallHandler<Request, Head>,
+    options: ServeOptions,
+  ): Promise<Subscription> {
+    this.#subscribed ??= this.#subscribeOnce();
+    await this.#subscribed;
+    const { keeper, identity, clock, logger } = this.#setup;
+    const server = new CallServer<Request, Head>({
+      ...{ endpoint, handler, options, clock },
+      worker: identity.instance,
+      opened: (call) => {
+        this.#calls.set(callKey(call.requestId, call.attempt), call);
+      },
+      failed: (error) => logger?.warn({ error, endpoint: endpoint.template }, 'call failed'),
+    });
+    const subscription = await keeper.subscribe(endpoint.subject, {
+      queue: endpoint.queueGroup,
+      callback: (error, message) => {
+        if (error === null) this.#arrived(server, message);
+      },
+    });
+    return drainable(async () => {
+      await keeper.unsubscribe(subscription);
+      await server.idle();
+    });
+  }
+
+  async #subscribeOnce(): Promise<void> {
+    const { keeper, identity } = this.#setup;
+    await keeper.subscribe(subjects.control(identity.instance), {
+      callback: (error, message) => {
+        if (error === null) this.#controlled(message);
+      },
+    });
+    await keeper.subscribe(subjects.hops(identity.instance), {
+      callback: (error, message) => {
+        if (error === null && isNoResponders(message)) this.#foundNobody(message.subject);
+      },
+    });
+  }
+
+  #arrived(server: Pick<CallServer<never, never>, 'arrive'>, message: Msg): void {
+    try {
+      const header = parseCallHeader(message);
+      const raw = decodeMessage(message.data);
+      server.arrive({
+        opening: header,
+        value: raw.value,
+        carrier: carrierOf(message),
+        port: this.#port(header, raw),
+        handBack: () => this.#handBack(message, header),
+      } satisfies Arrival);
+    } catch (error) {
+      this.#setup.logger?.error({ error }, 'unreadable call');
+    }
+  }
+
+  #port(header: CallHeader, raw: RawMessage): IncomingCallPort {
+    const { keeper, mux } = this.#setup;
+    const { requestId: request, attempt, caller: ingress, bodyBytes } = header;
+    const frames = subjects.reply({ ingress, request, attempt, leg: 'frames' });
+    const hop = this.#hop(header);
+    return {
+      sendFrame: (frame) => {
+        const asks = frame.type !== 'data' || frame.sequence % HOP_EVERY_FRAMES === 0;
+        this.#sendFrame(frames, frame, asks ? hop : undefined);
+      },
+      publishForCaller: (event) => {
+        keeper.require().publish(subjects.event(event.kind), encodeJson(event), {
+          reply: subjects.reply({ ingress, request, attempt, leg: 'acknowledgement' }),
+          headers: eventHeaders(event),
+        });
+      },
+      publish: (event) => publishEvent(mux, event),
+      body: async (signal) => {
+        if (bodyBytes === 0) return new Uint8Array(0);
+        if (raw.body !== undefined) return raw.body;
+        const address = { caller: ingress, requestId: request, attempt, bodyBytes };
+        return pullBody(mux, address, signal);
+      },
+      closed: () => this.#calls.delete(callKey(request, attempt)),
+    };
+  }
+
+  #hop({ caller, requestId, attempt }: CallHeader): string {
+    return subjects.hop(this.#setup.identity.instance, caller, requestId, attempt);
+  }
+
+  #sendFrame(subject: string, frame: Frame, reply: string | undefined): void {
+    const connection = this.#setup.keeper.connection;
+    if (connection === undefined) return;
+    connection.publish(subject, encodeFrame(frame), reply === undefined ? {} : { reply });
+  }
+
+  /** Without an echo it reaches another member of the group, or comes back as no responders. */
+  #handBack(message: Msg, header: CallHeader): void {
+    const { handBacks } = header;
+    const raised = headers();
+    for (const [name, value] of Object.entries(carrierOf(message))) raised.set(name, value);
+    raised.set(headerNames.call, JSON.stringify({ ...header, handBacks: handBacks + 1 }));
+    this.#setup.keeper.connection?.publish(message.subject, message.data, {
+      reply: this.#hop(header),
+      headers: raised,
+    });
+  }
+
+  #controlled(message: Msg): void {
+    if (message.data.length === 0) {
+      // A ping.
+      message.respond();
+      return;
+    }
+    try {
+      const control = decodeJson(controlMessage, message.data);
+      this.#calls.get(callKey(control.requestId, control.attempt))?.control(control);
+    } catch (error) {
+      this.#setup.logger?.warn({ error }, 'unreadable control message');
+    }
+  }
+
+  /** A frame whose caller is gone, or a call handed back to a group that has no other member. */
+  #foundNobody(hopSubject: string): void {
+    const address = parseHopSubject(hopSubject);
+    if (address === undefined) return;
+    const { ingress, request, attempt } = address;
+    const call = this.#calls.get(callKey(request, attempt));
+    if (call !== undefined) {
+      call.callerGone();
+      return;
+    }
+    // For a caller that is gone this reaches nobody either, and nobody answers.
+    const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
+    const payload = encodeFailure(allFull());
+    this.#sendFrame(subject, { type: 'error', attempt, sequence: 0, payload }, undefined);
+  }
+}
+
+function parseCallHeader(message: Msg): CallHeader {
+  return callHeader.parse(JSON.parse(message.headers?.get(headerNames.call) ?? ''));
+}

@@ -1,0 +1,11 @@
+import type { Identity } from '@gateway/protocol';
+import type { Logger } from '@gateway/telemetry';
+
+export interface NatsBusOptions {
+  /** One server, or several of a cluster separated by commas: `nats://host:4222`. */
+  readonly url: string | readonly string[];
+  readonly user?: string;
+  readonly password?: string;
+  readonly identity: Identity;
+  readonly logger?: Logger;
+}

@@ -1,0 +1,183 @@
+import type {
+  BucketName,
+  ConsumerDefinition,
+  Endpoint,
+  GatewayEvent,
+  Identity,
+  OneWayEndpoint,
+  StreamEndpoint,
+} from '@gateway/protocol';
+import type {
+  Backlog,
+  BatchHandler,
+  Bucket,
+  Bus,
+  CallHandler,
+  CallOptions,
+  ConsumeOptions,
+  Message,
+  OutgoingCall,
+  PublishOptions,
+  RequestHandler,
+  RequestOptions,
+  RespondOptions,
+  ServeOptions,
+  Subscription,
+} from '../bus.ts';
+import { systemClock } from '../calls/clock.ts';
+import { readBacklog } from './backlog.ts';
+import { NatsBucket } from './bucket.ts';
+import { ConnectionKeeper } from './connection-keeper.ts';
+import { drainable } from './drainable.ts';
+import { EventConsumer } from './event-consumer.ts';
+import { publishEvent } from './event-publisher.ts';
+import { IncomingCalls } from './incoming-calls.ts';
+import type { NatsBusOptions } from './nats-bus-options.ts';
+import { OutgoingCalls } from './outgoing-calls.ts';
+import { ProvisioningCheck } from './provisioning-check.ts';
+import { RequestMux } from './request-mux.ts';
+import { Requests } from './requests.ts';
+
+class NatsBus implements Bus {
+  readonly identity: Identity;
+  readonly #setup;
+  readonly #keeper: ConnectionKeeper;
+  readonly #mux: RequestMux;
+  readonly #requests: Requests;
+  readonly #outgoing: OutgoingCalls;
+  readonly #incoming: IncomingCalls;
+  readonly #provisioning: ProvisioningCheck;
+  readonly #subscriptions = new Set<Subscription>();
+  #drained: Promise<void> | undefined;
+
+  constructor({ identity, logger }: NatsBusOptions, keeper: ConnectionKeeper) {
+    const clock = systemClock;
+    const mux = new RequestMux(keeper, identity, clock);
+    this.identity = identity;
+    this.#setup = { keeper, mux, clock, identity, logger };
+    this.#keeper = keeper;
+    this.#mux = mux;
+    this.#requests = new Requests(this.#setup);
+    this.#outgoing = new OutgoingCalls(this.#setup);
+    this.#incoming = new IncomingCalls(this.#setup);
+    this.#provisioning = new ProvisioningCheck(identity.service, keeper, mux, clock);
+  }
+
+  get outage(): string | undefined {
+    return this.#keeper.outage ?? this.#provisioning.outage;
+  }
+
+  /** Resolves after the first look at the streams. */
+  start(): Promise<void> {
+    return this.#provisioning.start();
+  }
+
+  request<Request, Reply>(
+    endpoint: Endpoint<Request, Reply>,
+    message: Message<Request>,
+    options: RequestOptions,
+  ): Promise<Message<Reply>> {
+    return this.#requests.request(endpoint, message, options);
+  }
+
+  respond<Request, Reply>(
+    endpoint: Endpoint<Request, Reply>,
+    handler: RequestHandler<Request, Reply>,
+    options: RespondOptions,
+  ): Promise<Subscription> {
+    return this.#kept(this.#requests.respond(endpoint, handler, options));
+  }
+
+  send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void {
+    this.#requests.send(endpoint, message);
+  }
+
+  receive<Value>(
+    endpoint: OneWayEndpoint<Value>,
+    handler: (message: Message<Value>) => Promise<void>,
+    options: RespondOptions,
+  ): Promise<Subscription> {
+    return this.#kept(this.#requests.receive(endpoint, handler, options));
+  }
+
+  call<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    message: Message<Request>,
+    options: CallOptions,
+  ): OutgoingCall<Head> {
+    return this.#outgoing.call(endpoint, message, options);
+  }
+
+  serve<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    handler: CallHandler<Request, Head>,
+    options: ServeOptions,
+  ): Promise<Subscription> {
+    return this.#kept(this.#incoming.serve(endpoint, handler, options));
+  }
+
+  publish(event: GatewayEvent, options?: PublishOptions): Promise<void> {
+    return publishEvent(this.#mux, event, options);
+  }
+
+  consume(
+    definition: ConsumerDefinition,
+    handler: BatchHandler,
+    options: ConsumeOptions,
+  ): Promise<Subscription> {
+    const consumer = new EventConsumer({ ...this.#setup, definition, handler, options });
+    return this.#kept(consumer.start().then(() => drainable(() => consumer.drain())));
+  }
+
+  backlog(consumer: ConsumerDefinition): Promise<Backlog> {
+    return readBacklog(this.#mux, consumer);
+  }
+
+  async bucket(name: BucketName): Promise<Bucket> {
+    await this.#keeper.whenConnected;
+    const bucket = new NatsBucket({ ...this.#setup, bucket: name });
+    return {
+      get: (key) => bucket.get(key),
+      put: (key, value) => bucket.put(key, value),
+      delete: (key) => bucket.delete(key),
+      watch: (watcher) => this.#kept(bucket.watch(watcher)),
+    };
+  }
+
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain();
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
+    this.#provisioning.stop();
+    await this.#keeper.close();
+  }
+
+  /** Remembers a subscription until it is drained. */
+  async #kept(subscribing: Promise<Subscription>): Promise<Subscription> {
+    const subscription = await subscribing;
+    const kept = drainable(async () => {
+      await subscription.drain();
+      this.#subscriptions.delete(kept);
+    });
+    this.#subscriptions.add(kept);
+    return kept;
+  }
+}
+
+/**
+ * Connects to nats-server 2.12 or newer with JetStream. When no server answers within 2 s the bus is
+ * returned with an `outage` and goes on trying; what subscribes or watches waits for the connection.
+ * Throws `NatsSetupError` when the server refuses the user, is too old, or has no JetStream.
+ */
+export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
+  const bus = new NatsBus(options, await ConnectionKeeper.open(options));
+  await bus.start();
+  return bus;
+}

@@ -1,0 +1,202 @@
+/** The caller's side on NATS: one subscription for the replies of all calls, one for their bodies. */
+import {
+  decodeFrame,
+  GatewayError,
+  headers as headerNames,
+  type Identity,
+  parseReplySubject,
+  type StreamEndpoint,
+  subjects,
+} from '@gateway/protocol';
+import type { Logger } from '@gateway/telemetry';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
+import {
+  ACCEPT_TIMEOUT_MS,
+  type CallOptions,
+  INLINE_BODY_BYTES_MAX,
+  type Message,
+  type OutgoingCall,
+} from '../bus.ts';
+import {
+  answerToLateFrame,
+  type CallOpening,
+  type ControlMessage,
+  callKey,
+  encodeJson,
+} from '../calls/call-messages.ts';
+import type { Clock } from '../calls/clock.ts';
+import { OutgoingCallMachine, type OutgoingCallPort } from '../calls/outgoing-call.ts';
+import { WindowPool } from '../calls/window-pool.ts';
+import { answerPiece } from './body-pieces.ts';
+import type { ConnectionKeeper } from './connection-keeper.ts';
+import { publishEvent, storedSequence } from './event-publisher.ts';
+import { encodeMessage, headersWith, isNoResponders } from './message-format.ts';
+import type { RequestMux } from './request-mux.ts';
+import { WorkerLiveness } from './worker-liveness.ts';
+
+export interface CallsSetup {
+  readonly keeper: ConnectionKeeper;
+  readonly mux: RequestMux;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly logger: Logger | undefined;
+}
+
+/** What a call hears of its transport, whatever its endpoint. */
+type Listening = Pick<
+  OutgoingCallMachine<unknown>,
+  'receive' | 'acknowledged' | 'noResponders' | 'workerLost' | 'busLost'
+>;
+
+interface OpenCall {
+  readonly machine: Listening;
+  /** A body that did not fit into the request. */
+  readonly body: Uint8Array | undefined;
+}
+
+export class OutgoingCalls {
+  readonly #setup: CallsSetup;
+  readonly #windows = new WindowPool();
+  readonly #calls = new Map<string, OpenCall>();
+  readonly #liveness: WorkerLiveness;
+  #subscribed = false;
+
+  constructor(setup: CallsSetup) {
+    this.#setup = setup;
+    this.#liveness = new WorkerLiveness(setup.mux, setup.clock);
+    setup.keeper.listen({
+      lost: () => {
+        for (const { machine } of [...this.#calls.values()]) machine.busLost();
+      },
+    });
+  }
+
+  call<Request, Head>(
+    endpoint: StreamEndpoint<Request, Head>,
+    { value, body }: Message<Request>,
+    { requestId, attempt, deadlineAt }: CallOptions,
+  ): OutgoingCall<Head> {
+    const { keeper, clock, identity } = this.#setup;
+    const connection = keeper.require();
+    this.#subscribeOnce(connection);
+    const key = callKey(requestId, attempt);
+    if (this.#calls.has(key)) throw new Error(`call ${key} is open already`);
+    const inline = body === undefined || body.length <= INLINE_BODY_BYTES_MAX;
+    const payload = encodeMessage({ value, ...(inline && body !== undefined && { body }) });
+    const windowBytes = this.#windows.open();
+    const opening: CallOpening = {
+      requestId,
+      attempt,
+      deadlineAt,
+      acceptBy: clock.now() + ACCEPT_TIMEOUT_MS,
+      windowBytes,
+      caller: identity.instance,
+      handBacks: 0,
+    };
+    const machine = new OutgoingCallMachine<Head>({
+      head: endpoint.head,
+      ...{ requestId, attempt, deadlineAt, windowBytes },
+      windows: this.#windows,
+      clock,
+      port: this.#port(key),
+    });
+    this.#calls.set(key, { machine, body: inline ? undefined : body });
+    const header = JSON.stringify({ ...opening, bodyBytes: body?.length ?? 0 });
+    const caller = identity.instance;
+    connection.publish(endpoint.subject, payload, {
+      reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
+      headers: headersWith({ [headerNames.call]: header }),
+    });
+    return machine;
+  }
+
+  #port(key: string): OutgoingCallPort {
+    let unwatch = () => {};
+    return {
+      sendControl: (worker, message) => this.#sendControl(worker, message),
+      publish: (event) => publishEvent(this.#setup.mux, event),
+      accepted: (worker) => {
+        const lost = () => this.#calls.get(key)?.machine.workerLost();
+        const stop = this.#liveness.watch(worker, lost);
+        unwatch = () => void stop();
+      },
+      closed: () => {
+        unwatch();
+        this.#calls.delete(key);
+      },
+    };
+  }
+
+  #sendControl(worker: string, message: ControlMessage): void {
+    try {
+      this.#setup.keeper.require().publish(subjects.control(worker), encodeJson(message));
+    } catch {
+      // In an outage the worker finds out by itself.
+    }
+  }
+
+  #subscribeOnce(connection: NatsConnection): void {
+    if (this.#subscribed) return;
+    this.#subscribed = true;
+    const { instance } = this.#setup.identity;
+    // The server takes a connection's commands in order, so both precede the first request.
+    connection.subscribe(subjects.replies(instance), {
+      callback: (error, message) => {
+        if (error === null) this.#received(message);
+        else this.#setup.logger?.error({ error }, 'replies cannot be received');
+      },
+    });
+    connection.subscribe(subjects.body(instance), {
+      callback: (error, message) => {
+        if (error === null) this.#bodyWanted(message);
+      },
+    });
+  }
+
+  #received(message: Msg): void {
+    const address = parseReplySubject(message.subject);
+    if (address === undefined) return;
+    const call = this.#calls.get(callKey(address.request, address.attempt));
+    if (address.leg === 'acknowledgement') {
+      call?.machine.acknowledged(isStored(message));
+      return;
+    }
+    if (isNoResponders(message)) {
+      call?.machine.noResponders();
+      return;
+    }
+    const frame = decodeFrame(message.data);
+    if (frame === undefined) return;
+    if (call !== undefined) {
+      // A small frame must not keep the whole read buffer of the socket.
+      call.machine.receive({ ...frame, payload: Buffer.from(frame.payload) });
+      return;
+    }
+    try {
+      const late = answerToLateFrame(frame, address.request);
+      if (late !== undefined) this.#sendControl(late.worker, late.message);
+    } catch (error) {
+      this.#setup.logger?.warn({ error }, 'unreadable frame of a closed call');
+    }
+  }
+
+  #bodyWanted(message: Msg): void {
+    try {
+      answerPiece(message, (requestId, attempt) => {
+        return this.#calls.get(callKey(requestId, attempt))?.body;
+      });
+    } catch (error) {
+      const reason = error instanceof GatewayError ? error.code : error;
+      this.#setup.logger?.warn({ error: reason }, 'unreadable request for a body');
+    }
+  }
+}
+
+function isStored(message: Msg): boolean {
+  try {
+    storedSequence(message);
+    return true;
+  } catch {
+    return false;
+  }
+}
