@@ -79,6 +79,7 @@ class TranslatedStream implements AnswerStream {
     const last = this.#decoder.end();
     if (last !== undefined) this.#read(last);
     if (!this.#reader.complete) throw interrupted();
+    this.#reader.end();
     this.#writer.end();
     return this.#writer.take();
   }

@@ -26,6 +26,8 @@ export interface AnswerContext {
 export interface EventReader {
   /** One event's data. Throws the error that the provider says, or `provider_bad_response`. */
   event(value: unknown): void;
+  /** After the last event of a complete answer: writes what waited for it. */
+  end(): void;
   /** True once the provider has said that the answer is complete. */
   readonly complete: boolean;
 }

@@ -36,8 +36,8 @@ export const chatAnswer = z.looseObject({
   id: text.catch(undefined),
   model: text.catch(undefined),
   choices: z.array(choice).nullish(),
-  usage: z.unknown(),
-  x_groq: z.looseObject({ usage: z.unknown() }).nullish().catch(undefined),
+  usage: z.unknown().optional(),
+  x_groq: z.looseObject({ usage: z.unknown().optional() }).nullish().catch(undefined),
 });
 
 export type ChatAnswer = z.infer<typeof chatAnswer>;

@@ -22,13 +22,17 @@ const FAILED = new Set([
 ]);
 
 /**
- * Google says STOP with function calls too. Throws `provider_bad_response` for an end that left no
- * usable answer.
+ * Google says STOP with function calls too.
  * @see https://ai.google.dev/api/generate-content#FinishReason
  */
 export function finishReasonFromGemini(reason: string, hasToolCalls: boolean): FinishReason {
-  if (FAILED.has(reason)) throw badAnswer(`the answer ended with ${reason}`);
+  checkFinish(reason);
   if (FILTERED.has(reason)) return 'content_filter';
   if (reason === 'MAX_TOKENS') return 'length';
   return hasToolCalls ? 'tool_calls' : 'stop';
+}
+
+/** Throws `provider_bad_response` for an end that left no usable answer. */
+export function checkFinish(reason: string): void {
+  if (FAILED.has(reason)) throw badAnswer(`the answer ended with ${reason}`);
 }

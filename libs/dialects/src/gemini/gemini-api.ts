@@ -12,7 +12,14 @@ const apiPart = z.looseObject({
   thought: z.boolean().nullish(),
   thoughtSignature: text,
   functionCall: z
-    .looseObject({ id: text, name: text, args: z.record(z.string(), z.unknown()).nullish() })
+    .looseObject({
+      id: text,
+      name: z.string().min(1),
+      args: z.record(z.string(), z.unknown()).nullish(),
+      // Arguments in pieces come only to those who ask for them, and we do not.
+      partialArgs: z.undefined().optional(),
+      willContinue: z.literal(false).nullish(),
+    })
     .nullish(),
 });
 

@@ -89,17 +89,18 @@ function needsSignatures(model: string): boolean {
   return major === undefined || Number(major) >= 3;
 }
 
-/** Turns of one role are joined: the results of parallel calls stand together. */
+/** The results of parallel calls stand together in one turn. */
 function contentsOf(turns: readonly Turn[], withSignatures: boolean): readonly ApiContent[] {
   const names = new Map<string, string>();
   const contents: ApiContent[] = [];
+  let previous: string | undefined;
   for (const turn of turns) {
-    const role = turn.message.role === 'assistant' ? 'model' : 'user';
+    const { role } = turn.message;
     const parts = partsOfTurn(turn, names, withSignatures);
     if (parts.length === 0) continue;
-    const last = contents.at(-1);
-    if (last?.role === role) last.parts.push(...parts);
-    else contents.push({ role, parts });
+    if (role === 'tool' && previous === 'tool') contents.at(-1)?.parts.push(...parts);
+    else contents.push({ role: role === 'assistant' ? 'model' : 'user', parts });
+    previous = role;
   }
   if (contents.length > 0) return contents;
   throw invalidField('messages', "Invalid 'messages': expected at least one that is not empty.");

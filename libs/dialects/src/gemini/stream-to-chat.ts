@@ -1,10 +1,11 @@
 /**
  * Google's stream as chunks. Each event is an answer of its own with what is new, and the whole
- * stream may be one event. A candidate's finish reason is its end; usage may still come behind it.
+ * stream may be one event. A finish reason completes a candidate, but usage may come behind it and, when
+ * Google ran a tool in between, even text: the client is told the reason at the end of the stream.
  */
 import type { ChunkWriter } from '../chat/write-stream.ts';
 import type { AnswerContext, EventReader } from '../translator.ts';
-import { finishReasonFromGemini } from './finish-reason.ts';
+import { checkFinish, finishReasonFromGemini } from './finish-reason.ts';
 import type { ApiCandidate, ApiPart, ApiUsage } from './gemini-api.ts';
 import { readGeminiAnswer } from './response-to-chat.ts';
 import { toolCallFromGemini } from './tool-call.ts';
@@ -13,7 +14,7 @@ import { usageFromGemini } from './usage.ts';
 export class GeminiEventReader implements EventReader {
   readonly #writer: ChunkWriter;
   readonly #context: AnswerContext;
-  readonly #finished = new Set<number>();
+  readonly #reasons = new Map<number, string | undefined>();
   #usage: ApiUsage = {};
   #callsSeen = 0;
 
@@ -23,7 +24,8 @@ export class GeminiEventReader implements EventReader {
   }
 
   get complete(): boolean {
-    return this.#writer.record.everyChoiceFinished;
+    const reasons = [...this.#reasons.values()];
+    return reasons.length > 0 && !reasons.includes(undefined);
   }
 
   event(value: unknown): void {
@@ -38,14 +40,24 @@ export class GeminiEventReader implements EventReader {
     for (const [position, candidate] of candidates.entries()) {
       this.#candidate(candidate, candidate.index ?? position);
     }
-    if (candidates.length === 0 && answer.promptFeedback?.blockReason) this.#finish(0, 'SAFETY');
+    if (candidates.length === 0 && answer.promptFeedback?.blockReason) {
+      this.#reasons.set(0, 'SAFETY');
+    }
   }
 
-  #candidate(candidate: ApiCandidate, choice: number): void {
-    if (this.#finished.has(choice)) return;
+  end(): void {
+    for (const [choice, reason = 'STOP'] of this.#reasons) {
+      const hasToolCalls = this.#writer.hasToolCalls(choice);
+      this.#writer.finish(choice, finishReasonFromGemini(reason, hasToolCalls));
+    }
+  }
+
+  #candidate({ content, finishReason }: ApiCandidate, choice: number): void {
     this.#writer.open(choice);
-    for (const part of candidate.content?.parts ?? []) this.#part(part, choice);
-    if (candidate.finishReason) this.#finish(choice, candidate.finishReason);
+    for (const part of content?.parts ?? []) this.#part(part, choice);
+    const reason = finishReason ?? this.#reasons.get(choice);
+    if (reason !== undefined) checkFinish(reason);
+    this.#reasons.set(choice, reason);
   }
 
   #part(part: ApiPart, choice: number): void {
@@ -58,11 +70,5 @@ export class GeminiEventReader implements EventReader {
     } else {
       this.#writer.text(choice, part.text ?? '');
     }
-  }
-
-  #finish(choice: number, reason: string): void {
-    if (this.#finished.has(choice)) return;
-    this.#finished.add(choice);
-    this.#writer.finish(choice, finishReasonFromGemini(reason, this.#writer.hasToolCalls(choice)));
   }
 }

@@ -15,6 +15,8 @@ import type { JsonObject } from '../json/read-json.ts';
 export interface MessagesConversation {
   readonly system: string | undefined;
   readonly messages: readonly ApiTurn[];
+  /** The tools that were called in earlier turns, each once. */
+  readonly calledTools: readonly string[];
   /** Whether the model is to go on after results of tools, in the middle of its own turn. */
   readonly continuesToolUse: boolean;
 }
@@ -46,8 +48,16 @@ export function conversationFromChat(request: ChatRequest): MessagesConversation
   return {
     system: instructions.length === 0 ? undefined : instructions.join('\n\n'),
     messages,
+    calledTools: calledToolsOf(messages),
     continuesToolUse: turns.at(-1)?.message.role === 'tool',
   };
+}
+
+function calledToolsOf(messages: readonly ApiTurn[]): readonly string[] {
+  const calls = messages.flatMap(({ content }) =>
+    content.filter(({ type }) => type === 'tool_use'),
+  );
+  return [...new Set(calls.map(({ name }) => String(name)))];
 }
 
 function blocksOf({ message, path }: Turn): JsonObject[] {

@@ -26,7 +26,7 @@ const block = z.looseObject({
   thinking: text,
   id: text,
   name: text,
-  input: z.unknown(),
+  input: z.unknown().optional(),
 });
 
 const stopDetails = z.looseObject({ explanation: text }).nullish();

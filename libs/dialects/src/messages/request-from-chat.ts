@@ -19,6 +19,7 @@ const THINKING_BUDGETS: Readonly<Record<string, number>> = {
   medium: 8_192,
   high: 24_576,
   xhigh: 32_768,
+  max: 32_768,
 };
 /** The least budget that Anthropic takes. */
 const THINKING_BUDGET_MIN = 1_024;
@@ -36,7 +37,8 @@ export function messagesRequestFromChat(
   const version = claudeVersion(model);
   const conversation = conversationFromChat(request);
   const tools = readTools(request);
-  const toolChoice = toolChoiceOf(request, tools);
+  const toolChoice = toolChoiceOf(request, tools, conversation);
+  const declared = tools.length > 0 ? tools : conversation.calledTools.map(undeclaredTool);
   const thinking = thinkingOf(request, version, conversation, toolChoice);
   const asked = request.max_completion_tokens ?? request.max_tokens;
   const stop = readStop(request).filter((sequence) => sequence.trim() !== '');
@@ -53,7 +55,7 @@ export function messagesRequestFromChat(
       ...(stream && { stream: true }),
       ...samplingOf(request, version, thinking.active),
       ...(stop.length > 0 && { stop_sequences: stop }),
-      ...(tools.length > 0 && { tools: tools.map((tool) => toolOf(tool, version)) }),
+      ...(declared.length > 0 && { tools: declared.map((tool) => toolOf(tool, version)) }),
       ...(toolChoice !== undefined && { tool_choice: toolChoice }),
       ...(thinking.parameter !== undefined && { thinking: thinking.parameter }),
       ...(Object.keys(outputConfig).length > 0 && { output_config: outputConfig }),
@@ -97,11 +99,17 @@ function toolOf(tool: FunctionTool, version: number | undefined): JsonObject {
   };
 }
 
+/** Calls in the history need their tools, even when the client no longer offers any. */
+function undeclaredTool(name: string): FunctionTool {
+  return { name, description: undefined, parameters: undefined, strict: false };
+}
+
 function toolChoiceOf(
   request: ChatRequest,
   tools: readonly FunctionTool[],
+  { calledTools }: MessagesConversation,
 ): JsonObject | undefined {
-  if (tools.length === 0) return undefined;
+  if (tools.length === 0) return calledTools.length === 0 ? undefined : { type: 'none' };
   const choice = readToolChoice(request);
   if (choice === 'none') return { type: 'none' };
   const serial = request.parallel_tool_calls === false && { disable_parallel_tool_use: true };

@@ -45,6 +45,9 @@ export class MessagesEventReader implements EventReader {
     else if (event.type === 'message_stop') this.#stop();
   }
 
+  /** Nothing has waited: `message_stop` says that there is no more. */
+  end(): void {}
+
   #start({ message }: ApiEvent): void {
     // A chat completion cannot take back what was said, so that an answer begun anew cannot be told.
     if (this.#usage !== undefined) throw badAnswer('the provider began its answer again');
