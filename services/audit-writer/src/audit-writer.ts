@@ -1,0 +1,163 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bus, Subscription } from '@gateway/bus';
+import { auditQueryEndpoint, consumers } from '@gateway/protocol';
+import type { ServiceContext } from '@gateway/runtime';
+import type { Logger } from '@gateway/telemetry';
+import type { Database } from './database.ts';
+import { DatabaseOutage } from './database-outage.ts';
+import { migrate } from './migrate.ts';
+import { makePartitions } from './partitions.ts';
+import { openPglite } from './pglite.ts';
+import { openPostgres, type PostgresAddress } from './postgres.ts';
+import { auditUnavailable, queryAudit } from './query.ts';
+import { type Admission, recentAdmissions } from './recent-admissions.ts';
+import { BATCH_MAX, type BatchWriterOptions, createBatchWriter } from './write-batch.ts';
+
+export interface AuditWriterSettings {
+  readonly database:
+    | ({ readonly kind: 'postgres' } & PostgresAddress)
+    /** Embedded. No other process may hold the directory. */
+    | { readonly kind: 'pglite'; readonly directory: string };
+}
+
+export type AuditWriterContext = Pick<ServiceContext, 'logger' | 'health' | 'signal'> & {
+  readonly bus: Bus;
+};
+
+export interface AuditWriter extends AsyncDisposable {
+  /**
+   * What the limiter counted since a time (milliseconds since 1970), newest first, at most
+   * `ADMISSIONS_MAX`. Waits until the database is open; throws when it cannot be asked.
+   */
+  recentAdmissions(sinceMs: number): Promise<readonly Admission[]>;
+}
+
+const LINGER_MS = 25;
+const QUERIES_MAX = 4;
+const TRY_AGAIN_MS = 500;
+const PROBE_INTERVAL_MS = 2_000;
+const PARTITION_INTERVAL_MS = 6 * 60 * 60 * 1000;
+
+/**
+ * Stores events and answers audit queries. It starts at once and opens its database in the
+ * background, again and again until that works: meanwhile events wait in the stream, queries are
+ * `audit_unavailable` and the health check `database` says why. Disposal writes the batch at hand.
+ */
+export async function startAuditWriter(
+  settings: AuditWriterSettings,
+  context: AuditWriterContext,
+): Promise<AuditWriter> {
+  const { bus, logger, health } = context;
+  await using resources = new AsyncDisposableStack();
+  const database = openDatabase(settings);
+  resources.defer(() => database.close());
+  const outage = new DatabaseOutage(logger);
+  resources.use(health.register('database', () => outage.reason ?? true));
+  const queries = await bus.respond(
+    auditQueryEndpoint,
+    async ({ value }) => {
+      if (outage.reason !== undefined) throw auditUnavailable(outage.reason);
+      return { value: await queryAudit(database, value) };
+    },
+    { concurrencyMax: QUERIES_MAX },
+  );
+  resources.defer(() => queries.drain());
+
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([context.signal, stopping.signal]);
+  const opened = openUntilDone(database, outage, signal);
+  const consuming = opened.then(async (isOpen) => {
+    if (!isOpen) return undefined;
+    keepProbing(database, outage, signal);
+    keepPartitions(database, logger, signal);
+    return consumeUntilDone({ database, outage, logger, signal }, bus);
+  });
+  resources.defer(async () => {
+    stopping.abort();
+    await (await consuming)?.drain();
+  });
+
+  const owned = resources.move();
+  return {
+    async recentAdmissions(sinceMs) {
+      if (!(await opened)) throw auditUnavailable('the audit-writer stops');
+      return recentAdmissions(database, sinceMs);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function openDatabase({ database }: AuditWriterSettings): Database {
+  return database.kind === 'postgres' ? openPostgres(database) : openPglite(database.directory);
+}
+
+/** False when it was stopped before. */
+async function openUntilDone(
+  database: Database,
+  outage: DatabaseOutage,
+  signal: AbortSignal,
+): Promise<boolean> {
+  while (!signal.aborted) {
+    try {
+      await migrate(database);
+      await makePartitions(database, new Date());
+      outage.end();
+      return true;
+    } catch (error) {
+      outage.begin(error);
+      await pause(TRY_AGAIN_MS, signal);
+    }
+  }
+  return false;
+}
+
+async function consumeUntilDone(
+  options: BatchWriterOptions,
+  bus: Bus,
+): Promise<Subscription | undefined> {
+  const { logger, signal } = options;
+  const writeBatch = createBatchWriter(options);
+  while (!signal.aborted) {
+    try {
+      return await bus.consume(consumers.auditWriter, writeBatch, {
+        batchMax: BATCH_MAX,
+        lingerMs: LINGER_MS,
+      });
+    } catch (error) {
+      logger.error({ error }, 'events cannot be consumed now');
+      await pause(TRY_AGAIN_MS, signal);
+    }
+  }
+  return undefined;
+}
+
+/** Finds an outage while nothing is written, and its end. */
+async function keepProbing(
+  database: Database,
+  outage: DatabaseOutage,
+  signal: AbortSignal,
+): Promise<void> {
+  while (await pause(PROBE_INTERVAL_MS, signal)) {
+    await database.query('SELECT 1').then(
+      () => outage.end(),
+      (error: unknown) => outage.begin(error),
+    );
+  }
+}
+
+async function keepPartitions(
+  database: Database,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (await pause(PARTITION_INTERVAL_MS, signal)) {
+    await makePartitions(database, new Date()).catch((error: unknown) => {
+      logger.warn({ error }, 'the partitions of the coming months could not be made');
+    });
+  }
+}
+
+/** False when the signal ended it. */
+function pause(durationMs: number, signal: AbortSignal): Promise<boolean> {
+  return delay(durationMs, true, { signal, ref: false }).catch(() => false);
+}

@@ -1,0 +1,61 @@
+/**
+ * A batch has a span of its own, and each request that finished in it has one in the request's own
+ * trace, linked to the batch.
+ * @see https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+ */
+import { consumers, subjects } from '@gateway/protocol';
+import { MESSAGING, MESSAGING_SYSTEM_NATS } from '@gateway/telemetry';
+import { propagation, ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api';
+import type { Entry } from './read-delivery.ts';
+
+export interface BatchSpans {
+  /** What these deliveries say is committed. */
+  committed(entries: readonly Entry[]): void;
+  end(): void;
+}
+
+const { auditWriter } = consumers;
+const FINISHED = subjects.event('finished');
+const tracer = trace.getTracer('@gateway/audit-writer');
+
+const ATTRIBUTES = {
+  [MESSAGING.system]: MESSAGING_SYSTEM_NATS,
+  [MESSAGING.operationName]: 'process',
+  [MESSAGING.operationType]: 'process',
+  [MESSAGING.consumerGroupName]: auditWriter.durable,
+};
+
+export function startBatchSpans(messageCount: number): BatchSpans {
+  const startTime = Date.now();
+  const batch = tracer.startSpan(`process ${auditWriter.stream}`, {
+    kind: SpanKind.CONSUMER,
+    root: true,
+    startTime,
+    attributes: {
+      ...ATTRIBUTES,
+      [MESSAGING.destinationName]: auditWriter.stream,
+      [MESSAGING.batchMessageCount]: messageCount,
+    },
+  });
+  const links = [{ context: batch.spanContext() }];
+  const attributes = {
+    ...ATTRIBUTES,
+    [MESSAGING.destinationName]: FINISHED,
+    [MESSAGING.destinationTemplate]: FINISHED,
+  };
+  return {
+    committed(entries) {
+      for (const { event, delivery } of entries) {
+        if (event.kind !== 'finished' || event.assumed) continue;
+        const parent = propagation.extract(ROOT_CONTEXT, delivery.headers);
+        const sampled = (trace.getSpanContext(parent)?.traceFlags ?? 0) & TraceFlags.SAMPLED;
+        if (sampled === 0) continue;
+        const kind = SpanKind.CONSUMER;
+        tracer
+          .startSpan(`process ${FINISHED}`, { kind, startTime, links, attributes }, parent)
+          .end();
+      }
+    },
+    end: () => batch.end(),
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * PGlite in a thread of its own: a batch blocks the event loop it runs on for up to 100 ms. One
+ * question is worked on at a time, in the order asked; the asker keeps transactions apart.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { PGlite } from '@electric-sql/pglite';
+
+export interface PgliteWorkerData {
+  readonly directory: string;
+}
+
+export type PgliteQuestion = {
+  readonly id: number;
+} & (
+  | { readonly kind: 'query'; readonly sql: string; readonly parameters: readonly unknown[] }
+  | { readonly kind: 'script'; readonly sql: string }
+  | { readonly kind: 'close' }
+);
+
+export type PgliteAnswer =
+  | { readonly id: number; readonly rows: readonly Readonly<Record<string, unknown>>[] }
+  | {
+      readonly id: number;
+      readonly error: {
+        readonly message: string;
+        readonly code?: string;
+        readonly severity?: string;
+      };
+    };
+
+/** The default of 128 MB is memory that an audit never uses. */
+const SHARED_BUFFERS = '8MB';
+
+if (parentPort !== null) serve(parentPort, workerData as PgliteWorkerData);
+
+function serve(port: NonNullable<typeof parentPort>, data: PgliteWorkerData): void {
+  const opening = PGlite.create({
+    dataDir: data.directory,
+    startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${SHARED_BUFFERS}`],
+  });
+  let last: Promise<void> = Promise.resolve();
+  port.on('message', (question: PgliteQuestion) => {
+    last = last.then(async () => port.postMessage(await answer(opening, question)));
+    if (question.kind === 'close') last.then(() => port.close());
+  });
+}
+
+async function answer(opening: Promise<PGlite>, question: PgliteQuestion): Promise<PgliteAnswer> {
+  const { id } = question;
+  try {
+    const database = await opening;
+    switch (question.kind) {
+      case 'query': {
+        const { rows } = await database.query<Record<string, unknown>>(question.sql, [
+          ...question.parameters,
+        ]);
+        return { id, rows };
+      }
+      case 'script':
+        await database.exec(question.sql);
+        return { id, rows: [] };
+      case 'close':
+        await database.close();
+        return { id, rows: [] };
+    }
+  } catch (error) {
+    return { id, error: describe(error) };
+  }
+}
+
+function describe(error: unknown): { message: string; code?: string; severity?: string } {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  return {
+    message: error.message,
+    ...(typeof code === 'string' && { code }),
+    ...(typeof severity === 'string' && { severity }),
+  };
+}

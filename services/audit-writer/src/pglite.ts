@@ -1,0 +1,180 @@
+import { Worker } from 'node:worker_threads';
+import type { Connection, Database, Row } from './database.ts';
+import { DatabaseUnavailable, WAITING_MAX } from './database.ts';
+import type { PgliteAnswer, PgliteQuestion, PgliteWorkerData } from './pglite-worker.ts';
+
+/**
+ * PGlite has no checkpointer of its own, and reopening after a kill replays what was written since
+ * the last checkpoint: 16 MB take about a tenth of a second.
+ */
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
+const TRANSACTIONS_PER_LOOK = 16;
+
+/** An error that the database answered with. */
+class PgliteError extends Error {
+  override readonly name = 'PgliteError';
+  readonly code: string;
+  readonly severity: string;
+
+  constructor(message: string, code: string, severity: string) {
+    super(message);
+    this.code = code;
+    this.severity = severity;
+  }
+}
+
+/**
+ * Opens, or makes, the database in a directory that no other process may hold. It is opened in the
+ * background; the first query waits for it. A thread that dies is replaced at the next query.
+ */
+export function openPglite(directory: string): Database {
+  return new Pglite(directory);
+}
+
+type Work = (connection: Connection) => Promise<unknown>;
+
+class Pglite implements Database {
+  readonly #directory: string;
+  #thread: PgliteThread | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #isClosed = false;
+  #transactions = 0;
+  #checkpoint = '0/0';
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#thread = new PgliteThread(directory);
+  }
+
+  query(sql: string, parameters: readonly unknown[] = []): Promise<readonly Row[]> {
+    return this.#exclusively((connection) => connection.query(sql, parameters));
+  }
+
+  script(sql: string): Promise<void> {
+    return this.#exclusively((connection) => connection.script(sql));
+  }
+
+  transaction<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+    return this.#exclusively(async (connection) => {
+      await connection.query('BEGIN');
+      let result: Result;
+      try {
+        result = await work(connection);
+        await connection.query('COMMIT');
+      } catch (error) {
+        await connection.query('ROLLBACK').catch(() => {});
+        throw error;
+      }
+      // The transaction stands whether or not this succeeds.
+      await this.#keepLogShort(connection).catch(() => {});
+      return result;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#last.catch(() => {});
+    await this.#thread?.close();
+  }
+
+  /** There is one connection, so a transaction keeps all others waiting. */
+  #exclusively<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+    if (this.#isClosed) throw new DatabaseUnavailable('the database is closed');
+    if (this.#waiting >= WAITING_MAX) throw new DatabaseUnavailable('too many queries wait');
+    this.#waiting++;
+    const result = this.#last
+      .catch(() => {})
+      .then(() => work(this.#living()))
+      .finally(() => this.#waiting--);
+    this.#last = result satisfies ReturnType<Work>;
+    return result;
+  }
+
+  #living(): PgliteThread {
+    if (this.#thread === undefined || this.#thread.isDead) {
+      this.#thread = new PgliteThread(this.#directory);
+    }
+    return this.#thread;
+  }
+
+  async #keepLogShort(connection: Connection): Promise<void> {
+    if (++this.#transactions % TRANSACTIONS_PER_LOOK !== 0) return;
+    const [row] = await connection.query(
+      `SELECT at::text, at - $1::pg_lsn > ${LOG_BYTES_MAX} AS long
+       FROM pg_current_wal_insert_lsn() AS at`,
+      [this.#checkpoint],
+    );
+    if (row?.long !== true) return;
+    await connection.query('CHECKPOINT');
+    this.#checkpoint = String(row.at);
+  }
+}
+
+interface Waiting {
+  resolve(rows: readonly Row[]): void;
+  reject(error: Error): void;
+}
+
+class PgliteThread implements Connection {
+  isDead = false;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+
+  constructor(directory: string) {
+    const workerData: PgliteWorkerData = { directory };
+    this.#worker = new Worker(new URL('./pglite-worker.ts', import.meta.url), { workerData });
+    this.#worker.on('message', (answer: PgliteAnswer) => this.#receive(answer));
+    this.#worker.on('error', () => {});
+    this.#worker.on('exit', () => this.#die('the thread of the database ended'));
+  }
+
+  query(sql: string, parameters: readonly unknown[] = []): Promise<readonly Row[]> {
+    return this.#ask((id) => ({ id, kind: 'query', sql, parameters }));
+  }
+
+  async script(sql: string): Promise<void> {
+    await this.#ask((id) => ({ id, kind: 'script', sql }));
+  }
+
+  async close(): Promise<void> {
+    if (!this.isDead) await this.#ask((id) => ({ id, kind: 'close' })).catch(() => {});
+    await this.#worker.terminate();
+  }
+
+  #ask(questionOf: (id: number) => PgliteQuestion): Promise<readonly Row[]> {
+    if (this.isDead) throw new DatabaseUnavailable('the thread of the database ended');
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage(questionOf(id));
+    });
+  }
+
+  #receive(answer: PgliteAnswer): void {
+    const waiting = this.#waiting.get(answer.id);
+    if (waiting === undefined) return;
+    this.#waiting.delete(answer.id);
+    if ('rows' in answer) {
+      waiting.resolve(answer.rows);
+      return;
+    }
+    const { message, code, severity } = answer.error;
+    if (code !== undefined && severity !== undefined) {
+      waiting.reject(new PgliteError(message, code, severity));
+      return;
+    }
+    // Not the database's answer but its failure: the next query shall find a fresh one.
+    waiting.reject(new DatabaseUnavailable(message));
+    this.#die('the database failed');
+    void this.#worker.terminate();
+  }
+
+  #die(reason: string): void {
+    this.isDead = true;
+    for (const waiting of this.#waiting.values()) waiting.reject(new DatabaseUnavailable(reason));
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,114 @@
+import type { Secret } from '@gateway/runtime';
+import pg from 'pg';
+import type { Connection, Database, Row } from './database.ts';
+import { DatabaseUnavailable, STATEMENT_TIMEOUT_MS, sqlState } from './database.ts';
+
+/** Where PostgreSQL is: a URL, or its parts. */
+export type PostgresAddress =
+  | { readonly url: Secret }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly user: string;
+      readonly password: Secret | undefined;
+      readonly database: string;
+    };
+
+const CONNECTIONS_MAX = 4;
+const CONNECT_TIMEOUT_MS = 3_000;
+/** For a server that does not even say that it gave up. */
+const ANSWER_TIMEOUT_MS = 2 * STATEMENT_TIMEOUT_MS;
+const SCRIPT_TIMEOUT_MS = 10 * 60 * 1000;
+
+/** Opens a pool; nothing connects before the first query. */
+export function openPostgres(address: PostgresAddress): Database {
+  const pool = new pg.Pool({
+    ...connectionSettings(address),
+    max: CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: ANSWER_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: 'gateway-audit-writer',
+  });
+  // An idle connection that breaks is replaced at the next query, which says so if it cannot be.
+  pool.on('error', () => {});
+
+  return {
+    query: (sql, parameters) => withClient(pool, (client) => ask(client, sql, parameters)),
+    script: (sql) => withClient(pool, (client) => runScript(client, sql)),
+    transaction: (work) =>
+      withClient(pool, async (client) => {
+        await ask(client, 'BEGIN');
+        try {
+          const result = await work(connectionOf(client));
+          await ask(client, 'COMMIT');
+          return result;
+        } catch (error) {
+          // A connection that is lost has rolled back already.
+          await ask(client, 'ROLLBACK').catch(() => {});
+          throw error;
+        }
+      }),
+    close: () => pool.end(),
+  };
+}
+
+function connectionSettings(address: PostgresAddress): pg.PoolConfig {
+  if ('url' in address) return { connectionString: address.url.reveal() };
+  const { host, port, user, password, database } = address;
+  return { host, port, user, database, ...(password && { password: password.reveal() }) };
+}
+
+function connectionOf(client: pg.PoolClient): Connection {
+  return {
+    query: (sql, parameters) => ask(client, sql, parameters),
+    script: (sql) => runScript(client, sql),
+  };
+}
+
+async function withClient<Result>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect().catch(unavailable);
+  let isBroken = false;
+  const onError = () => {
+    isBroken = true;
+  };
+  client.on('error', onError);
+  try {
+    return await work(client);
+  } catch (error) {
+    // After an error of its own the server is in step with us; after any other it may not be.
+    if (sqlState(error) === undefined) isBroken = true;
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(isBroken);
+  }
+}
+
+async function ask(
+  client: pg.PoolClient,
+  sql: string,
+  parameters?: readonly unknown[],
+): Promise<readonly Row[]> {
+  const result = await client
+    .query<Row>({ text: sql, ...(parameters && { values: [...parameters] }) })
+    .catch(unavailable);
+  return result.rows;
+}
+
+async function runScript(client: pg.PoolClient, sql: string): Promise<void> {
+  const patient = { text: sql, query_timeout: SCRIPT_TIMEOUT_MS };
+  await client.query(patient).catch(unavailable);
+}
+
+function unavailable(thrown: unknown): never {
+  if (sqlState(thrown) !== undefined) throw thrown;
+  // Node's own messages name hosts and ports; a password is never part of them.
+  const message = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
+  throw new DatabaseUnavailable(message, { cause: thrown });
+}
