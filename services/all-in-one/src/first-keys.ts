@@ -1,6 +1,5 @@
 /** The keys of a gateway that was started for the first time and told of none. */
-import { type KeyDirectory } from '@gateway/ingress';
-import { BOOTSTRAP_TENANT } from '@gateway/ingress';
+import { BOOTSTRAP_TENANT, type KeyDirectory } from '@gateway/ingress';
 import { KEY_SCHEMA, type KeyRecord, newKey } from '@gateway/protocol';
 
 export interface FirstKeys {

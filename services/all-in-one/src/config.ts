@@ -1,0 +1,42 @@
+import { type IngressSettings, readIngressSettings } from '@gateway/ingress';
+import { readSettings as readWorkerSettings, type WorkerSettings } from '@gateway/provider-worker';
+import {
+  type Environment,
+  parseSettings,
+  readAllSettings,
+  type Secret,
+  secret,
+  text,
+} from '@gateway/runtime';
+
+export interface EmbeddedSettings {
+  /** Held by one process at a time: events, keys, the audit's database and the pepper. */
+  readonly directory: string;
+  /** Made and kept in the directory when it is not set. */
+  readonly pepper: Secret | undefined;
+  readonly ingress: Omit<IngressSettings, 'pepper'>;
+  readonly worker: WorkerSettings;
+}
+
+export function readSettings(environment: Environment): EmbeddedSettings {
+  const { embedded, ingress, worker } = readAllSettings({
+    embedded: () =>
+      parseSettings(
+        {
+          directory: text('GATEWAY_DATA_DIR', {
+            default: '.data/embedded',
+            description: 'where the embedded gateway keeps everything',
+          }),
+          pepper: secret('GATEWAY_KEY_PEPPER', {
+            optional: true,
+            lengthMin: 16,
+            description: 'the secret that keys are hashed with; made when it is not set',
+          }),
+        },
+        environment,
+      ),
+    ingress: () => readIngressSettings(environment),
+    worker: () => readWorkerSettings(environment),
+  });
+  return { ...embedded, ingress, worker };
+}

@@ -1,0 +1,14 @@
+import { runService } from '@gateway/runtime';
+import { startAllInOne } from './all-in-one.ts';
+import { readSettings } from './config.ts';
+import { greeting } from './greeting.ts';
+
+await runService({
+  name: 'all-in-one',
+  readSettings,
+  start: async (settings, context) => {
+    const gateway = await startAllInOne(settings, context);
+    process.stdout.write(greeting(gateway));
+    return gateway;
+  },
+});
