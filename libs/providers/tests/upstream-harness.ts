@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { GatewayError, type ProviderDefinition, type Timeouts } from '@gateway/protocol';
+import { onTestFinished } from 'vitest';
+import {
+  openProvider,
+  type ProviderAnswer,
+  type ProviderSettings,
+  type SendOptions,
+} from '../src/index.ts';
+
+export interface UpstreamServer extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** Headers and path of each request, in order. */
+  readonly requests: readonly IncomingMessage[];
+}
+
+/** A provider's server on a free loopback port. */
+export async function startUpstream(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<UpstreamServer> {
+  const requests: IncomingMessage[] = [];
+  const listener: RequestListener = (request, response) => {
+    requests.push(request);
+    request.resume();
+    request.once('end', () => answer(request, response));
+  };
+  const server = createServer(listener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    requests,
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+export const PATIENT: Timeouts = {
+  connectMs: 5_000,
+  firstByteMs: 5_000,
+  idleMs: 5_000,
+  totalMs: 10_000,
+};
+export const KEY = 'provider-key-of-the-test';
+
+export type Answer = Parameters<typeof startUpstream>[0];
+
+export async function upstream(answer: Answer): Promise<UpstreamServer> {
+  const server = await startUpstream(answer);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return server;
+}
+
+export function open(
+  definition: Partial<ProviderDefinition>,
+  settings: Partial<ProviderSettings> = {},
+) {
+  const provider = openProvider(
+    { name: 'vendor', kind: 'openai', ...definition },
+    { credential: KEY, connectionsMax: 4, ...settings },
+  );
+  onTestFinished(() => provider[Symbol.asyncDispose]());
+  return provider;
+}
+
+export function options(changes: Partial<SendOptions> = {}): SendOptions {
+  const { signal } = new AbortController();
+  return { requestId: 'request-1', stream: false, timeouts: PATIENT, signal, ...changes };
+}
+
+export const request = {
+  path: '/chat/completions',
+  headers: { 'content-type': 'application/json' },
+  body: Buffer.from('{"model":"m"}'),
+};
+
+export async function failure(work: Promise<unknown>): Promise<GatewayError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof GatewayError)) throw new Error(`no GatewayError but ${String(error)}`);
+  return error;
+}
+
+export async function read(answer: ProviderAnswer): Promise<string> {
+  let text = '';
+  for await (const bytes of answer.body) text += Buffer.from(bytes).toString('utf8');
+  return text;
+}
+
+export const OK: Answer = (_request, response) => void response.end('{"ok":true}');
