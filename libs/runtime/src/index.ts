@@ -1,4 +1,5 @@
 export { type Health, type HealthCheck, HealthChecks, type Readiness } from './health.ts';
+export { type NatsSettings, readNatsSettings } from './nats-settings.ts';
 export {
   type OperationsServer,
   type OperationsServerOptions,
