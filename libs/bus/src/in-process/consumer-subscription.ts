@@ -1,3 +1,4 @@
+import { GatewayError } from '@gateway/protocol';
 import type { BatchHandler, ConsumeOptions, Delivery, Subscription } from '../bus.ts';
 import type { DurableConsumer, UnsettledEvent } from './durable-consumer.ts';
 
@@ -100,19 +101,26 @@ export class ConsumerSubscription implements Subscription {
     const consumer = this.#consumer;
     const { bytes, headers } = event.record;
     const delivery = event.deliveries;
+    let settled = false;
+    const settle = (how: () => void) => {
+      if (settled) {
+        const detail = 'an event was settled twice';
+        throw new GatewayError('internal', 'The gateway failed to handle an event.', { detail });
+      }
+      settled = true;
+      // What a process that is gone says is not heard.
+      if (!this.#lost) how();
+    };
     return {
       value: parsed(bytes),
       bytes,
       deliveries: delivery,
       headers,
-      acknowledge: () => {
-        if (!this.#lost) consumer.settle(event);
-      },
-      retry: (delayMs) => {
-        if (!this.#lost) consumer.retry(event, delivery, delayMs);
-      },
+      acknowledge: () => settle(() => consumer.settle(event)),
+      retry: (delayMs) => settle(() => consumer.retry(event, delivery, delayMs)),
       quarantine: async (reason) => {
-        if (!this.#lost) await consumer.quarantine(event, reason);
+        if (!settled && !this.#lost) await consumer.keepAside(event.record, reason);
+        settle(() => consumer.settle(event));
       },
     };
   }

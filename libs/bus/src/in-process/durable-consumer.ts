@@ -15,7 +15,7 @@ import type { Clock } from '../calls/clock.ts';
 import { ConsumerCursor, type CursorState } from './consumer-cursor.ts';
 import type { DurableLog, Logger } from './durable-log.ts';
 import { LogReader, type ReadRecord } from './log-reader.ts';
-import type { LogRecord } from './log-record.ts';
+import type { LogMessage, LogRecord } from './log-record.ts';
 import type { LogSegment } from './log-segment.ts';
 import { subjectMatches } from './subject-filter.ts';
 
@@ -183,33 +183,44 @@ export class DurableConsumer {
     });
   }
 
-  /** Keeps the event and the reason aside for good, then settles it. */
-  async quarantine(event: UnsettledEvent, reason: string): Promise<void> {
-    const { id, subject, headers, bytes } = event.record;
-    const why = {
-      [headerNames.quarantineReason]: reason,
-      [headerNames.originalSubject]: subject,
-    };
-    await this.keepAside(id, { ...headers, ...why }, bytes);
-    this.settle(event);
+  /** Resolves once the event and the reason are stored in the quarantine. */
+  async keepAside(record: LogRecord, reason: string): Promise<void> {
+    const { id, sequence, subject, headers, bytes } = record;
+    const why = { [headerNames.quarantineReason]: reason, [headerNames.originalSubject]: subject };
+    await this.#quarantineMessage({
+      id: `${this.definition.durable}:${sequence}:${id}`,
+      subject: subjects.quarantine(this.definition.durable),
+      headers: { ...headers, ...why },
+      bytes,
+    });
   }
 
-  async keepAside(
-    id: string,
-    headers: Readonly<Record<string, string>>,
-    bytes: Uint8Array,
-  ): Promise<void> {
-    const { durable } = this.definition;
-    const subject = subjects.quarantine(durable);
-    const before = this.#quarantine?.lastSequence;
-    await this.#quarantine?.append({ id: `${durable}:${id}`, subject, headers, bytes });
-    // One that is there already takes no sequence.
-    if (this.#quarantine?.lastSequence !== before) this.#quarantined += 1;
+  /** Lost bytes of the log count as quarantined: what they were is not known. */
+  async keepDamageAside(place: string): Promise<void> {
+    try {
+      await this.#quarantineMessage({
+        id: `${this.definition.durable}:${place}`,
+        subject: subjects.quarantine(this.definition.durable),
+        headers: { [headerNames.quarantineReason]: `${place} of the event log is damaged` },
+        bytes: new Uint8Array(),
+      });
+    } catch (error) {
+      this.logger.error({ error, place }, 'damage of the event log is not counted');
+    }
   }
 
   async close(): Promise<void> {
     await this.#filling;
     await this.#cursor.save();
+  }
+
+  async #quarantineMessage(message: LogMessage): Promise<void> {
+    const before = this.#quarantine?.lastSequence;
+    const stored = this.#quarantine?.append(message);
+    // One that is there already takes no sequence.
+    const isNew = this.#quarantine?.lastSequence !== before;
+    await stored;
+    if (isNew) this.#quarantined += 1;
   }
 
   #wants(subject: string): boolean {

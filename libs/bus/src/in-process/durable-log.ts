@@ -44,8 +44,8 @@ export interface DurableLogOptions {
   readonly logger: Logger;
   /** Called for every record that is there already, in order. */
   readonly found: (record: LogRecord) => void;
-  /** Called for every stretch of bytes that is lost; `id` names the place. */
-  readonly damaged: (id: string) => void;
+  /** Called for every stretch of bytes that is lost, with its segment and offset. */
+  readonly damaged: (place: string) => void;
 }
 
 interface WaitingMessage {
@@ -154,7 +154,7 @@ export class DurableLog {
     const { logger } = this.#options;
     segment.damaged = true;
     logger.error({ segment: segment.path, start, end }, 'skipped damaged bytes in the log');
-    this.#options.damaged(`damaged:${segment.first}:${start}`);
+    this.#options.damaged(`segment ${segment.first} offset ${start}`);
   }
 
   /** Writes what was appended, then closes. */
@@ -189,9 +189,7 @@ export class DurableLog {
 
   #refuseBeyondBounds(bytes: number): void {
     if (bytes > recordBytesMax(this.#options.messageBytesMax)) {
-      throw new GatewayError('internal', 'The gateway failed to handle this request.', {
-        detail: `an event of ${bytes} bytes is too large for the log`,
-      });
+      throw auditUnavailable(`an event of ${bytes} bytes is too large for the log`);
     }
     if (this.#closed) throw auditUnavailable('the event log is closed');
     if (this.#queuedBytes + bytes > QUEUED_BYTES_MAX) {
@@ -294,7 +292,7 @@ export class DurableLog {
 }
 
 function auditUnavailable(detail: string, cause?: unknown): GatewayError {
-  return new GatewayError('audit_unavailable', 'The request cannot be recorded now.', {
+  return new GatewayError('audit_unavailable', 'The request could not be recorded.', {
     detail,
     ...(cause !== undefined && { cause }),
   });

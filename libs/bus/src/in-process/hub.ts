@@ -108,6 +108,7 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
     damaged: () => {},
   });
   const damages: string[] = [];
+  let damaged = (place: string): unknown => damages.push(place);
   const log = await DurableLog.open({
     ...common,
     directory: join(directory, 'events'),
@@ -119,16 +120,18 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
     found: (record) => {
       for (const consumer of consumers.values()) consumer.found(record);
     },
-    damaged: (id) => damages.push(id),
+    damaged: (place) => damaged(place),
   });
   log.onStored = ({ subject }) => {
     for (const consumer of consumers.values()) consumer.stored(subject);
   };
   for (const consumer of consumers.values()) {
     consumer.start(log, quarantine);
-    // The bytes stay in their segment; this makes them count.
-    for (const id of damages) await consumer.keepAside(id, {}, new Uint8Array());
   }
+  damaged = async (place) => {
+    for (const consumer of consumers.values()) await consumer.keepDamageAside(place);
+  };
+  for (const place of damages) await damaged(place);
   return {
     log,
     consumers,

@@ -110,11 +110,14 @@ export class InProcessBus implements Bus, Peer {
     event: GatewayEvent,
     { timeoutMs = PUBLISH_TIMEOUT_MS }: PublishOptions = {},
   ): Promise<void> {
-    this.#requireOpen();
+    if (this.#closed) {
+      const detail = 'the bus is closed';
+      throw new GatewayError('audit_unavailable', 'The request could not be recorded.', { detail });
+    }
     const late = Promise.withResolvers<never>();
     const callOff = this.#hub.clock.after(timeoutMs, () => {
       const detail = `the event was not stored in ${timeoutMs} ms`;
-      const message = 'The request cannot be recorded now.';
+      const message = 'The request could not be recorded.';
       late.reject(new GatewayError('audit_unavailable', message, { detail }));
     });
     try {

@@ -51,12 +51,11 @@ export class LogSegment {
   async append(records: readonly Buffer[]): Promise<void> {
     const bytes = records.reduce((sum, record) => sum + record.length, 0);
     try {
-      this.#file ??= await open(this.path, this.#flags(), 0o600);
-      const { bytesWritten } = await this.#file.writev(records, this.size);
-      if (bytesWritten !== bytes) {
-        throw Object.assign(new Error('The disk took a part of the records'), { code: 'ENOSPC' });
-      }
-      if (this.#sync && !SYNC_BY_FLAG) await this.#file.datasync();
+      const file = this.#file ?? (await open(this.path, this.#flags(), 0o600));
+      this.#file = file;
+      const { bytesWritten } = await file.writev(records, this.size);
+      if (bytesWritten < bytes) await writeRest(file, records, this.size, bytesWritten);
+      if (this.#sync && !SYNC_BY_FLAG) await file.datasync();
       this.size += bytes;
     } catch (error) {
       await this.#file?.truncate(this.size).catch(() => {
@@ -112,6 +111,20 @@ export class LogSegment {
 
   #flags(): number {
     return constants.O_RDWR | (this.#sync && SYNC_BY_FLAG ? constants.O_DSYNC : 0);
+  }
+}
+
+/** A nearly full disk takes a part of a write; asked for the rest, it says what is wrong. */
+async function writeRest(
+  file: FileHandle,
+  records: readonly Buffer[],
+  position: number,
+  written: number,
+): Promise<void> {
+  const bytes = Buffer.concat(records);
+  for (let done = written; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
   }
 }
 

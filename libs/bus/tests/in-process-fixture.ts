@@ -1,0 +1,73 @@
+/** What the tests of the in-process bus start from. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Clock } from '../src/calls/clock.ts';
+import { DurableLog, type DurableLogOptions } from '../src/in-process/durable-log.ts';
+import type { LogMessage, LogRecord } from '../src/in-process/log-record.ts';
+
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'gateway-bus-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A clock that stands still until it is told to go on. */
+export class ManualClock implements Clock {
+  #now = 1_000_000;
+  readonly #tasks = new Map<() => void, number>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(delayMs: number, task: () => void): () => void {
+    const entry = () => task();
+    this.#tasks.set(entry, this.#now + delayMs);
+    return () => this.#tasks.delete(entry);
+  }
+
+  advance(durationMs: number): void {
+    this.#now += durationMs;
+    for (const [task, at] of [...this.#tasks].sort(([, left], [, right]) => left - right)) {
+      if (at > this.#now || !this.#tasks.delete(task)) continue;
+      task();
+    }
+  }
+}
+
+export interface OpenedLog {
+  readonly log: DurableLog;
+  readonly found: LogRecord[];
+  readonly damaged: string[];
+}
+
+export async function openLog(
+  directory: string,
+  options: Partial<DurableLogOptions> = {},
+): Promise<OpenedLog> {
+  const found: LogRecord[] = [];
+  const damaged: string[] = [];
+  const log = await DurableLog.open({
+    directory,
+    bytesMax: 1024 * 1024,
+    segmentBytesMax: 64 * 1024,
+    messageBytesMax: 64 * 1024,
+    duplicateWindowMs: 60_000,
+    sync: true,
+    retainers: ['audit-writer'],
+    sequenceMin: 0,
+    now: Date.now,
+    logger: { warn: () => {}, error: () => {} },
+    found: (record) => found.push(record),
+    damaged: (place) => damaged.push(place),
+    ...options,
+  });
+  onTestFinished(() => log.close());
+  return { log, found, damaged };
+}
+
+export function logMessage(id: string, bytes: Uint8Array = Buffer.from(`"${id}"`)): LogMessage {
+  return { id, subject: 'gateway.v1.event.control', headers: {}, bytes };
+}

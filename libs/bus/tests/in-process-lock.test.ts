@@ -1,0 +1,45 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { lockDirectory } from '../src/in-process/directory-lock.ts';
+import { temporaryDirectory } from './in-process-fixture.ts';
+
+async function startHolder(directory: string): Promise<{ child: ChildProcess; said: string }> {
+  const program = join(import.meta.dirname, 'in-process-child.ts');
+  const child = spawn(process.execPath, [program, 'hold-lock', directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [said] = await once(createInterface(child.stdout), 'line');
+  return { child, said };
+}
+
+describe('lockDirectory', () => {
+  test('lets a second process not start, and names the first', async () => {
+    const directory = await temporaryDirectory();
+    const { child, said } = await startHolder(directory);
+    expect(said).toBe('locked');
+    await expect(lockDirectory(directory)).rejects.toThrow(`in use by process ${child.pid} on`);
+    expect((await startHolder(directory)).said).toContain(`in use by process ${child.pid} on`);
+  });
+
+  test('is free at once when its holder is killed', async () => {
+    const directory = await temporaryDirectory();
+    const { child } = await startHolder(directory);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await using _lock = await lockDirectory(directory);
+    expect((await startHolder(directory)).said).toContain(`in use by process ${process.pid} on`);
+  });
+
+  test('is refused inside the same process, and free after its release', async () => {
+    const directory = join(await temporaryDirectory(), 'made', 'here');
+    const lock = await lockDirectory(directory);
+    await expect(lockDirectory(directory)).rejects.toThrow(`in use by process ${process.pid} on`);
+    await lock[Symbol.asyncDispose]();
+    await lock[Symbol.asyncDispose]();
+    await using _again = await lockDirectory(directory);
+  });
+});

@@ -1,0 +1,195 @@
+import { cp, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitFor } from '@gateway/testing';
+import { describe, expect, test } from 'vitest';
+import type { DurableLog } from '../src/in-process/durable-log.ts';
+import { LogReader } from '../src/in-process/log-reader.ts';
+import { encodeRecord } from '../src/in-process/log-record.ts';
+import { logMessage, ManualClock, openLog, temporaryDirectory } from './in-process-fixture.ts';
+
+const RECORD_BYTES = encodeRecord(logMessage('id-0'), 1, 0).length;
+
+async function segmentFiles(directory: string): Promise<string[]> {
+  const names = await readdir(directory);
+  return names.filter((name) => name.endsWith('.segment')).sort();
+}
+
+async function onlySegment(directory: string): Promise<string> {
+  const [name, ...others] = await segmentFiles(directory);
+  expect(others).toEqual([]);
+  return join(directory, name as string);
+}
+
+async function readAll(log: DurableLog, passed = () => {}): Promise<string[]> {
+  const reader = new LogReader(log, passed);
+  const ids: string[] = [];
+  for (;;) {
+    const records = await reader.next(100);
+    if (records.length === 0) return ids;
+    ids.push(...records.map(({ record }) => record.id));
+  }
+}
+
+describe('DurableLog', () => {
+  test('finds after reopening what it acknowledged, in order', async () => {
+    const directory = await temporaryDirectory();
+    const first = await openLog(directory);
+    const ids = Array.from({ length: 500 }, (_, index) => `id-${index}`);
+    await Promise.all(ids.map((id) => first.log.append(logMessage(id))));
+    await first.log.close();
+    const second = await openLog(directory);
+    expect(second.found.map(({ id }) => id)).toEqual(ids);
+    expect(second.found.map(({ sequence }) => sequence)).toEqual(ids.map((_, index) => index + 1));
+    expect(second.damaged).toEqual([]);
+    expect(await readAll(second.log)).toEqual(ids);
+  });
+
+  test('cuts off a torn last record wherever it was torn, and goes on behind it', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(join(directory, 'whole'));
+    for (const id of ['id-0', 'id-1', 'id-2']) await log.append(logMessage(id));
+    await log.close();
+    for (let cut = 1; cut < RECORD_BYTES; cut += 1) {
+      const torn = join(directory, `torn-${cut}`);
+      await cp(join(directory, 'whole'), torn, { recursive: true });
+      await truncate(await onlySegment(torn), 3 * RECORD_BYTES - cut);
+      const reopened = await openLog(torn);
+      expect(reopened.found.map(({ id }) => id)).toEqual(['id-0', 'id-1']);
+      expect(reopened.damaged).toEqual([]);
+      await reopened.log.append(logMessage('id-3'));
+      expect(await readAll(reopened.log)).toEqual(['id-0', 'id-1', 'id-3']);
+    }
+  });
+
+  test('skips a damaged record wherever its byte is wrong, and keeps its segment', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(join(directory, 'whole'));
+    for (const id of ['id-0', 'id-1', 'id-2']) await log.append(logMessage(id));
+    await log.close();
+    for (let offset = RECORD_BYTES; offset < 2 * RECORD_BYTES; offset += 1) {
+      const copy = join(directory, `damaged-${offset}`);
+      await cp(join(directory, 'whole'), copy, { recursive: true });
+      const path = await onlySegment(copy);
+      const bytes = await readFile(path);
+      bytes.writeUInt8(bytes.readUInt8(offset) ^ 0xff, offset);
+      await writeFile(path, bytes);
+      const reopened = await openLog(copy);
+      expect(reopened.found.map(({ id }) => id)).toEqual(['id-0', 'id-2']);
+      expect(reopened.damaged).toEqual([`segment 1 offset ${RECORD_BYTES}`]);
+      expect(await readAll(reopened.log)).toEqual(['id-0', 'id-2']);
+      expect(await readFile(path)).toEqual(bytes);
+    }
+  });
+
+  test('puts a damaged segment aside when it is done with', async () => {
+    const directory = await temporaryDirectory();
+    const first = await openLog(directory);
+    for (const id of ['id-0', 'id-1', 'id-2']) await first.log.append(logMessage(id));
+    await first.log.close();
+    const path = await onlySegment(directory);
+    const bytes = await readFile(path);
+    bytes.fill(7, 2 * RECORD_BYTES + 8);
+    await writeFile(path, bytes);
+    const { log, damaged } = await openLog(directory);
+    expect(damaged).toEqual([`segment 1 offset ${2 * RECORD_BYTES}`]);
+    await log.append(logMessage('id-3'));
+    const [segment] = log.segments;
+    if (segment) await log.release(segment, 'audit-writer');
+    const [aside] = await readdir(join(directory, 'damaged'));
+    expect(await readFile(join(directory, 'damaged', aside as string))).toEqual(bytes);
+    expect(await readAll(log)).toEqual(['id-3']);
+  });
+
+  test('stores a message id once within the window, over a restart too', async () => {
+    const directory = await temporaryDirectory();
+    const clock = new ManualClock();
+    const options = { now: () => clock.now(), duplicateWindowMs: 1_000 };
+    const first = await openLog(directory, options);
+    await Promise.all([1, 2, 3].map(() => first.log.append(logMessage('once'))));
+    await first.log.close();
+    clock.advance(999);
+    const second = await openLog(directory, options);
+    await second.log.append(logMessage('once'));
+    expect(await readAll(second.log)).toEqual(['once']);
+    clock.advance(1);
+    await second.log.append(logMessage('once'));
+    expect(await readAll(second.log)).toEqual(['once', 'once']);
+  });
+
+  test('refuses one message past its bytes, and takes it when a segment is released', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(directory, {
+      bytesMax: 6 * RECORD_BYTES,
+      segmentBytesMax: 3 * RECORD_BYTES,
+    });
+    for (const index of [0, 1, 2, 3, 4, 5]) await log.append(logMessage(`id-${index}`));
+    await expect(log.append(logMessage('id-6'))).rejects.toMatchObject({
+      code: 'audit_unavailable',
+      facts: { detail: 'the event log is full' },
+    });
+    expect(log.outage).toBeUndefined();
+    const [segment] = log.segments;
+    if (segment) await log.release(segment, 'audit-writer');
+    expect(await segmentFiles(directory)).toHaveLength(1);
+    await log.append(logMessage('id-6'));
+    expect(await readAll(log)).toEqual(['id-3', 'id-4', 'id-5', 'id-6']);
+  });
+
+  test('takes a message of the largest size and refuses one a byte larger', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(directory, { messageBytesMax: 1000 });
+    const room = 1000 + 16 * 1024 - JSON.stringify({ ...logMessage('a'), bytes: undefined }).length;
+    await log.append(logMessage('a', Buffer.alloc(room)));
+    await expect(log.append(logMessage('b', Buffer.alloc(room + 1)))).rejects.toMatchObject({
+      code: 'audit_unavailable',
+    });
+  });
+
+  test('deletes a segment when the last of its retainers has released it', async () => {
+    const directory = await temporaryDirectory();
+    const retainers = ['audit-writer', 'rate-limiter'];
+    const { log } = await openLog(directory, { segmentBytesMax: RECORD_BYTES, retainers });
+    for (const id of ['id-0', 'id-1']) await log.append(logMessage(id));
+    const [segment] = log.segments;
+    if (!segment) throw new Error('the log has no segment');
+    await log.release(segment, 'audit-writer');
+    expect(await segmentFiles(directory)).toHaveLength(2);
+    await log.release(segment, 'rate-limiter');
+    expect(await segmentFiles(directory)).toHaveLength(1);
+    expect(await readAll(log)).toEqual(['id-1']);
+  });
+
+  test('never gives a sequence again that somebody has seen', async () => {
+    const { log } = await openLog(await temporaryDirectory(), { sequenceMin: 41 });
+    await log.append(logMessage('id-0'));
+    expect(log.lastSequence).toBe(42);
+  });
+
+  test('refuses while the disk fails, says so, and recovers by itself', async () => {
+    const directory = join(await temporaryDirectory(), 'events');
+    const { log } = await openLog(directory, { segmentBytesMax: 1 });
+    await log.append(logMessage('id-0'));
+    await rename(directory, `${directory}-gone`);
+    await expect(log.append(logMessage('id-1'))).rejects.toMatchObject({
+      code: 'audit_unavailable',
+      facts: { detail: 'the event log cannot be written: ENOENT' },
+    });
+    expect(log.outage).toBe('the event log cannot be written');
+    await rename(`${directory}-gone`, directory);
+    await waitFor(() => log.outage === undefined, { what: 'the log to see the disk' });
+    await log.append(logMessage('id-1'));
+    expect(await readAll(log)).toEqual(['id-0', 'id-1']);
+  });
+
+  test('writes what was appended before it closes, and refuses afterwards', async () => {
+    const directory = await temporaryDirectory();
+    const first = await openLog(directory);
+    const stored = first.log.append(logMessage('id-0'));
+    await first.log.close();
+    await stored;
+    await expect(first.log.append(logMessage('id-1'))).rejects.toMatchObject({
+      code: 'audit_unavailable',
+    });
+    expect((await openLog(directory)).found.map(({ id }) => id)).toEqual(['id-0']);
+  });
+});
