@@ -1,3 +1,4 @@
+export { spawnTied } from './die-with-parent.ts';
 export { type Direction, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 export { fixturesDirectory, fixturesMissingMessage } from './fixtures-directory.ts';
 export {
@@ -14,6 +15,7 @@ export {
   startOtlpReceiver,
 } from './otlp-receiver.ts';
 export { repositoryRoot } from './repository-root.ts';
+export { freeLoopbackPort } from './servers/loopback-port.ts';
 export { MissingServerError } from './servers/missing-server-error.ts';
 export { type NatsOptions, startNats } from './servers/nats.ts';
 export { type PostgresOptions, type PostgresServer, startPostgres } from './servers/postgres.ts';

@@ -20,15 +20,17 @@ export async function startRedis(options: ServerOptions = {}): Promise<RunningSe
         command: program.command,
         commandArguments: [
           ...['--bind', '127.0.0.1', '--port', String(port), '--dir', directory.dataDirectory],
-          // With `everysec` a write waits for a sync under way, and SIGKILL loses it though it was
-          // acknowledged. With `no` it is in the file before the answer; only a power cut loses it.
+          // With `no` a write is in the file before its answer and only a power cut loses it. With
+          // `everysec` Redis may hold writes back while a sync is slow (its flushAppendOnlyFile).
           ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'no'],
         ],
         environment: { ...inheritedEnvironment(), ...program.environment },
         stopSignal: 'SIGTERM',
         isReady: async (pid) => {
-          const answer = await ask(port, 'INFO server\r\n', /process_id:\d+\r|^-/);
-          return answer.includes(`process_id:${pid}\r`);
+          // INFO is answered while the data is still being loaded, and it alone.
+          const question = 'INFO server\r\nINFO persistence\r\n';
+          const answer = await ask(port, question, /\nloading:\d\r|^-/);
+          return answer.includes(`process_id:${pid}\r`) && answer.includes('\nloading:0\r');
         },
       }),
     ),
