@@ -1,7 +1,10 @@
 import {
   type Environment,
   integer,
+  type NatsSettings,
   parseSettings,
+  readAllSettings,
+  readNatsSettings,
   secret,
   secretUrl,
   text,
@@ -10,11 +13,24 @@ import type { AuditWriterSettings } from './audit-writer.ts';
 
 const POSTGRES_PORT = 5432;
 
+export interface ProcessSettings {
+  readonly nats: NatsSettings;
+  readonly audit: AuditWriterSettings;
+}
+
+/** Reads `NATS_*` and where PostgreSQL is. Throws a `SettingsError` with everything that is wrong. */
+export function readSettings(environment: Environment): ProcessSettings {
+  return readAllSettings({
+    nats: () => readNatsSettings(environment),
+    audit: () => readAuditSettings(environment),
+  });
+}
+
 /**
- * Reads DATABASE_URL, or POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and
- * POSTGRES_DB; the URL and the password also as NAME_FILE. Throws a `SettingsError`.
+ * DATABASE_URL, or POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB;
+ * the URL and the password also as NAME_FILE.
  */
-export function readSettings(environment: Environment): AuditWriterSettings {
+function readAuditSettings(environment: Environment): AuditWriterSettings {
   const { url, host, ...rest } = parseSettings(
     {
       url: secretUrl('DATABASE_URL', {

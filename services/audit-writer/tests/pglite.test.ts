@@ -1,23 +1,27 @@
-import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { openPglite } from '../src/pglite.ts';
 import { describeDatabase } from './database.contract.ts';
 
-const directories: string[] = [];
-afterAll(() =>
-  Promise.all(directories.map((directory) => rm(directory, { recursive: true, force: true }))),
-);
+const directory = mkdtempSync(join(tmpdir(), 'gateway-pglite-'));
+const template = join(directory, 'template');
+let opened = 0;
 
-function newDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'gateway-pglite-'));
-  directories.push(directory);
-  return join(directory, 'database');
-}
+// Making a database takes seconds, copying one does not.
+beforeAll(async () => {
+  const database = openPglite(template);
+  await database.query('SELECT 1');
+  await database.close();
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describeDatabase('PGlite', {
-  openEmpty: async () => openPglite(newDirectory()),
+  openEmpty: async () => {
+    const copy = join(directory, String(++opened));
+    cpSync(template, copy, { recursive: true });
+    return openPglite(copy);
+  },
   propertyRuns: 30,
 });

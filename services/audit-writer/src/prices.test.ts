@@ -1,0 +1,87 @@
+import { type AttemptedEvent, NO_USAGE } from '@gateway/protocol';
+import { describe, expect, test } from 'vitest';
+import manifest from '../package.json' with { type: 'json' };
+import { costOf, PRICE_DATE } from './prices.ts';
+
+function attempt(change: Partial<AttemptedEvent>): AttemptedEvent {
+  return {
+    kind: 'attempted',
+    schema: 1,
+    requestId: '0199a0a0-0000-7000-8000-000000000000',
+    attempt: 1,
+    at: Date.UTC(2026, 9, 1),
+    tenant: 'acme',
+    provider: 'openai',
+    model: 'gpt-4o-mini',
+    finishReasons: [],
+    usage: { ...NO_USAGE, inputTokens: 1_000, outputTokens: 100 },
+    usageSource: 'provider',
+    latencyMs: 1,
+    assumed: false,
+    ...change,
+  };
+}
+
+describe('costOf', () => {
+  test.each<{ name: string; change: Partial<AttemptedEvent>; microUsd: number | null }>([
+    { name: 'input and output', change: {}, microUsd: 210 },
+    {
+      name: 'cached input as a part of the input',
+      change: { usage: { ...NO_USAGE, inputTokens: 1_000, cachedInputTokens: 1_000 } },
+      microUsd: 75,
+    },
+    {
+      name: 'input written to a cache',
+      change: {
+        provider: 'anthropic',
+        model: 'claude-sonnet-4-20250514',
+        usage: { ...NO_USAGE, inputTokens: 1_000, cacheWriteInputTokens: 1_000 },
+      },
+      microUsd: 3_750,
+    },
+    {
+      name: 'the model that answered rather than the one asked for',
+      change: { model: 'an-alias', responseModel: 'gpt-4o-mini-2024-07-18' },
+      microUsd: 210,
+    },
+    {
+      name: 'the model asked for where the one that answered has no price',
+      change: { responseModel: 'gpt-4o-mini-special' },
+      microUsd: 210,
+    },
+    { name: 'an unknown model', change: { model: 'no-such-model' }, microUsd: null },
+    { name: 'an unknown provider', change: { provider: 'of-our-own' }, microUsd: null },
+    {
+      name: 'a call of which nothing is known',
+      change: { usageSource: 'unknown' },
+      microUsd: null,
+    },
+    {
+      name: 'more cached input than input, which the list would refuse',
+      change: { usage: { ...NO_USAGE, inputTokens: 10, cachedInputTokens: 1_000 } },
+      microUsd: 75,
+    },
+    {
+      name: 'a sum that is no price',
+      change: { usage: { ...NO_USAGE, inputTokens: 1e15 } },
+      microUsd: null,
+    },
+  ])('$name', ({ change, microUsd }) => {
+    const priceDate = microUsd === null ? null : PRICE_DATE;
+    // Twice, since the second time the model's place in the list is remembered.
+    expect(costOf(attempt(change))).toEqual({ costMicroUsd: microUsd, priceDate });
+    expect(costOf(attempt(change))).toEqual({ costMicroUsd: microUsd, priceDate });
+  });
+
+  test('a call without tokens is free whatever the model', () => {
+    const free = costOf(attempt({ model: 'no-such-model', usage: NO_USAGE, usageSource: 'none' }));
+    expect(free).toEqual({ costMicroUsd: 0, priceDate: null });
+  });
+
+  test('its date is that of the pinned version of the list', () => {
+    expect([manifest.dependencies['@pydantic/genai-prices'], PRICE_DATE]).toEqual([
+      '0.1.8',
+      '2026-09-23',
+    ]);
+  });
+});
