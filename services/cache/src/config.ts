@@ -1,28 +1,8 @@
-import {
-  type Environment,
-  type NatsSettings,
-  parseSettings,
-  readAllSettings,
-  readNatsSettings,
-  secret,
-  secretUrl,
-} from '@gateway/runtime';
+import { type Environment, parseSettings, secret, secretUrl } from '@gateway/runtime';
 import type { CacheSettings } from './cache.ts';
 
-export interface ProcessSettings {
-  readonly nats: NatsSettings;
-  readonly cache: CacheSettings;
-}
-
-/** Reads `NATS_*` and `REDIS_*`. Throws a `SettingsError` with everything that is wrong. */
-export function readSettings(environment: Environment): ProcessSettings {
-  return readAllSettings({
-    nats: () => readNatsSettings(environment),
-    cache: () => readCacheSettings(environment),
-  });
-}
-
-function readCacheSettings(environment: Environment): CacheSettings {
+/** Reads REDIS_URL and REDIS_PASSWORD, each also as NAME_FILE. Throws a `SettingsError`. */
+export function readSettings(environment: Environment): CacheSettings {
   const { url, password } = parseSettings(
     {
       url: secretUrl('REDIS_URL', {

@@ -1,28 +1,8 @@
-import {
-  type Environment,
-  type NatsSettings,
-  parseSettings,
-  readAllSettings,
-  readNatsSettings,
-  secret,
-  secretUrl,
-} from '@gateway/runtime';
+import { type Environment, parseSettings, secret, secretUrl } from '@gateway/runtime';
 import type { RateLimiterSettings } from './rate-limiter.ts';
 
-export interface ProcessSettings {
-  readonly nats: NatsSettings;
-  readonly limiter: RateLimiterSettings;
-}
-
-/** Reads `NATS_*` and `REDIS_*`. Throws a `SettingsError` with everything that is wrong. */
-export function readSettings(environment: Environment): ProcessSettings {
-  return readAllSettings({
-    nats: () => readNatsSettings(environment),
-    limiter: () => readRateLimiterSettings(environment),
-  });
-}
-
-function readRateLimiterSettings(environment: Environment): RateLimiterSettings {
+/** Reads REDIS_URL and REDIS_PASSWORD, each also as NAME_FILE. Throws a `SettingsError`. */
+export function readSettings(environment: Environment): RateLimiterSettings {
   const { url, password } = parseSettings(
     {
       url: secretUrl('REDIS_URL', {

@@ -61,6 +61,9 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     get outage() {
       return outage;
     },
-    [Symbol.dispose]: () => client.disconnect(),
+    [Symbol.dispose]: () => {
+      outage ??= 'the connection to Redis is closed';
+      client.disconnect();
+    },
   };
 }
