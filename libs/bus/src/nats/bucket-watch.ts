@@ -143,6 +143,7 @@ export class BucketWatch {
         config: {
           name: consumer,
           deliver_subject: inbox,
+          filter_subject: bucketSubject(bucket, '>'),
           deliver_policy: 'last_per_subject',
           ack_policy: 'none',
           replay_policy: 'instant',
