@@ -52,6 +52,12 @@ describe('readSettings', () => {
     expect(() => readSettings({ [name]: value })).toThrowError(SettingsError);
   });
 
+  test('names every problem at once', () => {
+    expect(() => readSettings({ WORKER_CONCURRENCY: 'x', OPENAI_BASE_URL: 'y' })).toThrowError(
+      /WORKER_CONCURRENCY[\s\S]*OPENAI_BASE_URL/,
+    );
+  });
+
   test.each(['1', '10000'])('takes WORKER_CONCURRENCY=%s', (value) => {
     expect(readSettings({ WORKER_CONCURRENCY: value }).concurrency).toBe(Number(value));
   });

@@ -31,6 +31,7 @@ export interface WorkerSettings {
 const CONCURRENCY_MAX = 10_000;
 const HTTP = { protocols: ['http', 'https'], optional: true } as const;
 
+/** Throws a SettingsError with everything that is wrong. */
 export function readSettings(environment: Environment): WorkerSettings {
   const values = parseSettings(
     {

@@ -38,18 +38,16 @@ export async function startProviderWorker(
     logger.info({ revision: key, providers: [...directory.names] }, 'configuration taken');
   };
 
+  await using resources = new AsyncDisposableStack();
+  resources.use(
+    health.register('configuration', () => !directory.isEmpty || 'no configuration was published'),
+  );
+  resources.use(health.register('providers', () => served.state));
+  resources.use(health.register('bus', () => bus.outage ?? true));
+  resources.use(directory);
   const bucket = await bus.bucket(buckets.configuration);
   const watch = await bucket.watch({ changed, ready: () => undefined });
-  const checks = [
-    health.register('configuration', () => !directory.isEmpty || 'no configuration was published'),
-    health.register('providers', () => served.state),
-    health.register('bus', () => bus.outage ?? true),
-  ];
-  return {
-    async [Symbol.asyncDispose]() {
-      await Promise.all([served.drain(), watch.drain()]);
-      await directory[Symbol.asyncDispose]();
-      for (const check of checks) check[Symbol.dispose]();
-    },
-  };
+  resources.defer(() => watch.drain());
+  resources.defer(() => served.drain());
+  return resources.move();
 }

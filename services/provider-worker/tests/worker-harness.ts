@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Bus, openInProcessHub } from '@gateway/bus';
+import { type Bus, connectNatsBus, openInProcessHub, provisionNats } from '@gateway/bus';
 import {
   type AttemptedEvent,
   buckets,
@@ -24,7 +24,7 @@ import {
 } from '@gateway/protocol';
 import { type Environment, HealthChecks } from '@gateway/runtime';
 import { createLogger } from '@gateway/telemetry';
-import { startSimulator, waitFor } from '@gateway/testing';
+import { startNats, startSimulator, waitFor } from '@gateway/testing';
 import { readSettings, startProviderWorker } from '../src/index.ts';
 
 export const REVISION = '00000000000000aa';
@@ -89,15 +89,50 @@ export function configurationOf(
   });
 }
 
-export async function startWorkerHarness(environment: Environment = {}): Promise<WorkerHarness> {
+export type BusKind = 'in-process' | 'nats';
+
+interface Network extends AsyncDisposable {
+  connect(service: ServiceName): Promise<Bus>;
+}
+
+async function openInProcess(): Promise<Network> {
   const directory = await mkdtemp(join(tmpdir(), 'provider-worker-'));
   const hub = await openInProcessHub({ directory, durability: 'process' });
-  const connect = (service: ServiceName) => hub.connect({ service, instance: newInstanceId() });
-  const [ingress, cache, auditWriter] = [
-    connect('ingress'),
-    connect('cache'),
-    connect('audit-writer'),
-  ];
+  return {
+    connect: async (service) => hub.connect({ service, instance: newInstanceId() }),
+    async [Symbol.asyncDispose]() {
+      await hub.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+async function openNats(): Promise<Network> {
+  const server = await startNats();
+  await provisionNats({ url: server.url });
+  const buses: Bus[] = [];
+  return {
+    async connect(service) {
+      const identity = { service, instance: newInstanceId() };
+      const bus = await connectNatsBus({ url: server.url, identity });
+      buses.push(bus);
+      return bus;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(buses.map((bus) => bus[Symbol.asyncDispose]()));
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export async function startWorkerHarness(
+  environment: Environment = {},
+  kind: BusKind = 'in-process',
+): Promise<WorkerHarness> {
+  const network = kind === 'nats' ? await openNats() : await openInProcess();
+  const ingress = await network.connect('ingress');
+  const cache = await network.connect('cache');
+  const auditWriter = await network.connect('audit-writer');
   const simulator = await startSimulator();
   const events: AttemptedEvent[] = [];
   const take = async (batch: readonly { value: unknown; acknowledge(): void }[]) => {
@@ -131,7 +166,7 @@ export async function startWorkerHarness(environment: Environment = {}): Promise
       ...environment,
     }),
     {
-      bus: connect('provider-worker'),
+      bus: await network.connect('provider-worker'),
       logger: createLogger('provider-worker', { level: 'silent' }),
       health,
       signal: stop.signal,
@@ -156,15 +191,17 @@ export async function startWorkerHarness(environment: Environment = {}): Promise
     async [Symbol.asyncDispose]() {
       await stopWorker();
       await simulator[Symbol.asyncDispose]();
-      await hub.close();
-      await rm(directory, { recursive: true });
+      await network[Symbol.asyncDispose]();
     },
   };
 }
 
 /** A harness that has its configuration and is ready. */
-export async function startReadyWorker(environment: Environment = {}): Promise<WorkerHarness> {
-  const harness = await startWorkerHarness(environment);
+export async function startReadyWorker(
+  environment: Environment = {},
+  kind: BusKind = 'in-process',
+): Promise<WorkerHarness> {
+  const harness = await startWorkerHarness(environment, kind);
   await harness.publish(configurationOf(REVISION, PROVIDERS));
   await waitFor(() => harness.health.readiness().isReady, { what: 'the worker to be ready' });
   return harness;

@@ -1,0 +1,5 @@
+import { runOnNats } from '@gateway/bus';
+import { readSettings } from './config.ts';
+import { startProviderWorker } from './provider-worker.ts';
+
+await runOnNats({ name: 'provider-worker', readSettings, start: startProviderWorker });
