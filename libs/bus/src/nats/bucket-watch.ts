@@ -143,8 +143,8 @@ export class BucketWatch {
         config: {
           name: consumer,
           deliver_subject: inbox,
-          filter_subject: bucketSubject(bucket, '>'),
           deliver_policy: 'last_per_subject',
+          filter_subjects: [bucketSubject(bucket, '>')],
           ack_policy: 'none',
           replay_policy: 'instant',
           max_deliver: 1,
