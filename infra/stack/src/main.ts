@@ -1,5 +1,4 @@
 /** `npm run stack`: the five services on real servers, until Ctrl-C. */
-import { once } from 'node:events';
 import { SettingsError } from '@gateway/runtime';
 import { MissingServerError, repositoryRoot } from '@gateway/testing';
 import { inheritedEnvironment, readSettings } from './config.ts';
@@ -8,11 +7,25 @@ import { startStack } from './stack.ts';
 const EXIT_WRONG_SETTINGS = 78;
 const report = (text: string) => void process.stdout.write(`${text}\n`);
 
+const stopping = new AbortController();
+const stopped = Promise.withResolvers<void>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    stopping.abort();
+    stopped.resolve();
+  });
+}
+
 try {
-  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   const environment = inheritedEnvironment();
   const settings = readSettings(environment, repositoryRoot);
-  await using stack = await startStack({ ...settings, root: repositoryRoot, environment, report });
+  await using stack = await startStack({
+    ...settings,
+    root: repositoryRoot,
+    environment,
+    report,
+    signal: stopping.signal,
+  });
   report(`
 The gateway answers at ${stack.baseUrl}
   client key  ${stack.clientKey}
@@ -23,10 +36,13 @@ Logs, data and secrets are in ${settings.directory}. Ctrl-C stops everything.
     -H 'authorization: Bearer ${stack.clientKey}' -H 'content-type: application/json' \\
     -d '{"model":"demo","messages":[{"role":"user","content":"Hello"}]}'
 `);
-  await stopped;
+  await stopped.promise;
   report('stopping');
 } catch (error) {
-  if (!(error instanceof SettingsError || error instanceof MissingServerError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error instanceof SettingsError ? EXIT_WRONG_SETTINGS : 1;
+  if (stopping.signal.aborted) report('stopped before the start was complete');
+  else if (!(error instanceof SettingsError || error instanceof MissingServerError)) throw error;
+  else {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = error instanceof SettingsError ? EXIT_WRONG_SETTINGS : 1;
+  }
 }

@@ -30,7 +30,8 @@ export function loadSecrets(directory: string): StackSecrets {
 }
 
 function makeSecrets(): StackSecrets {
-  const password = () => randomBytes(24).toString('base64url');
+  // nats-server reads a variable as a value of its configuration, so it starts with a letter.
+  const password = () => `p${randomBytes(24).toString('base64url')}`;
   const users = [...SERVICES, 'provisioner'] as const;
   return {
     pepper: password(),

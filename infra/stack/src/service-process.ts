@@ -1,10 +1,10 @@
 /** One service as a process: started, watched, started again when it dies, drained. */
-import { type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ServiceName } from '@gateway/protocol';
+import type { ServiceName } from '@gateway/protocol';
 import { spawnTied, waitFor } from '@gateway/testing';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -44,9 +44,13 @@ export class ServiceProcess {
     return `http://127.0.0.1:${this.#options.operationsPort}`;
   }
 
-  /** Resolves when `/readyz` says so. Rejects after a minute. */
-  async ready(): Promise<void> {
-    await waitFor(() => this.#isReady(), {
+  /** Resolves when `/readyz` says so. Rejects after a minute, or when the signal aborts. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    const isReady = () => {
+      signal?.throwIfAborted();
+      return this.#isReady();
+    };
+    await waitFor(isReady, {
       what: `${this.service} to be ready (see ${this.logFile})`,
       timeoutMs: READY_TIMEOUT_MS,
     });

@@ -37,6 +37,8 @@ export interface StackOptions {
   /** Of the first service, the others following it; 0 for any free ports. */
   readonly operationsPort: number;
   readonly report: (line: string) => void;
+  /** Gives the start up. */
+  readonly signal: AbortSignal;
 }
 
 export interface Stack extends AsyncDisposable {
@@ -88,7 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     );
   }
   resources.defer(() => stopAll(processes, report));
-  await Promise.all([...processes.values()].map((process) => process.ready()));
+  await Promise.all([...processes.values()].map((process) => process.ready(options.signal)));
   for (const { service, pid, operationsUrl } of processes.values()) {
     const address = service === 'ingress' ? `http://127.0.0.1:${httpPort}` : operationsUrl;
     report(line(service, pid, address));

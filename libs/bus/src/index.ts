@@ -26,3 +26,4 @@ export { NatsSetupError } from './nats/connection-keeper.ts';
 export { connectNatsBus } from './nats/nats-bus.ts';
 export type { NatsBusOptions } from './nats/nats-bus-options.ts';
 export { type ProvisionOptions, provisionNats } from './nats/provision.ts';
+export { type BusServiceDefinition, runOnNats } from './nats/run-on-nats.ts';

@@ -21,7 +21,7 @@ export interface LimitStore extends AsyncDisposable {
  * How long an admitted request id is remembered: the longest that a request may take and be
  * repeated.
  */
-export const ADMISSION_MEMORY_MS = 15 * 60 * 1000;
+export const ADMISSION_MEMORY_MS = 2 * 60 * 1000;
 
 /** What is counted together: the same scope in another window is counted anew. */
 export function windowKey(limit: Limit): string {

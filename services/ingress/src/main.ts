@@ -1,0 +1,5 @@
+import { runOnNats } from '@gateway/bus';
+import { readSettings } from './config.ts';
+import { startIngress } from './ingress.ts';
+
+await runOnNats({ name: 'ingress', readSettings, start: startIngress });
