@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { GatewayError } from '@gateway/protocol';
 import { fixturesDirectory, fixturesMissingMessage } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
-import { type Exchange, openExchange, parseChatRequest } from '../src/index.ts';
+import {
+  type Exchange,
+  openExchange,
+  type ProviderDialect,
+  parseChatRequest,
+} from '../src/index.ts';
 import { type ClientAnswer, readStreamedAnswer, readWholeAnswer } from './client-answer.ts';
 import { type RecordedCase, recordedCases } from './recorded-case.ts';
 
@@ -31,19 +36,27 @@ const FINISH: Readonly<Record<string, string>> = {
   SAFETY: 'content_filter',
 };
 
-function open(recorded: RecordedCase, includeUsage: boolean): Exchange {
+function open({ dialect, isStream }: RecordedCase, includeUsage: boolean): Exchange {
+  return openExchangeOf(dialect, isStream, includeUsage);
+}
+
+function openExchangeOf(
+  provider: ProviderDialect,
+  stream: boolean,
+  includeUsage: boolean,
+): Exchange {
   const request = {
     model: 'asked',
     messages: [{ role: 'user', content: 'Hello' }],
-    stream: recorded.isStream,
+    stream,
     ...(includeUsage && { stream_options: { include_usage: true } }),
   };
   return openExchange({
     client: 'chat',
-    provider: recorded.dialect,
+    provider,
     body: new TextEncoder().encode(JSON.stringify(request)),
     model: 'model-of-provider',
-    stream: recorded.isStream,
+    stream,
     includeUsage,
   });
 }
@@ -220,6 +233,54 @@ describe.skipIf(directory === undefined)(
     });
   },
 );
+
+interface DocumentedError {
+  readonly name: string;
+  readonly provider: 'openai' | 'anthropic' | 'google';
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+  readonly sse: string | null;
+}
+
+describe.skipIf(directory === undefined)('documented errors', () => {
+  const codes: Readonly<Record<string, string>> = {
+    'anthropic-403-permission': 'provider_auth_failed',
+    'anthropic-413-too-large': 'provider_rejected',
+    'anthropic-429-rate-limit': 'provider_rate_limited',
+    'anthropic-500-api-error': 'provider_unavailable',
+    'anthropic-529-overloaded': 'provider_overloaded',
+    'anthropic-stream-overloaded-first-event': 'provider_overloaded',
+    'anthropic-stream-overloaded-mid': 'provider_overloaded',
+    'google-403-permission': 'provider_auth_failed',
+    'google-429-array': 'provider_rate_limited',
+    'google-429-retryinfo': 'provider_rate_limited',
+    'google-500-internal': 'provider_unavailable',
+    'google-503-unavailable': 'provider_overloaded',
+    'openai-401-invalid-key': 'provider_auth_failed',
+    'openai-429-insufficient-quota': 'provider_quota_exhausted',
+    'openai-429-rate-limit': 'provider_rate_limited',
+    'openai-500-server-error': 'provider_unavailable',
+    'openai-502-html': 'provider_unavailable',
+    'openai-503-overloaded': 'provider_overloaded',
+    'openai-chat-stream-error': 'provider_unavailable',
+  };
+  const dialects = { openai: 'chat', anthropic: 'messages', google: 'gemini' } as const;
+
+  test.each(Object.entries(codes))('%s is %s', (name, code) => {
+    const path = join(directory ?? '', 'documented-errors', `${name}.json`);
+    const said = JSON.parse(readFileSync(path, 'utf8')) as DocumentedError;
+    const { status, headers, sse } = said;
+    const text = typeof said.body === 'string' ? said.body : JSON.stringify(said.body);
+    const body = new TextEncoder().encode(sse ?? text);
+    const exchange = openExchangeOf(dialects[said.provider], sse !== null, false);
+    const thrown =
+      sse === null
+        ? exchange.error(status, headers, body)
+        : thrownBy(() => play(exchange, body, body.length));
+    expect(thrown).toMatchObject({ code });
+  });
+});
 
 describe.skipIf(directory === undefined)('recorded requests', () => {
   const requests = cases.filter(({ dialect, request }) => dialect === 'chat' && request);
