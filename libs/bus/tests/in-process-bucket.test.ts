@@ -2,7 +2,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
-import { BUCKET_BYTES_MAX, BucketFile } from '../src/in-process/bucket-file.ts';
+import { BUCKET_BYTES_MAX, BucketFile, VALUE_BYTES_MAX } from '../src/in-process/bucket-file.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
 
 const SILENT = { warn: () => {}, error: () => {} };
@@ -76,19 +76,37 @@ describe('BucketFile', () => {
     await expect(BucketFile.open(path, SILENT)).rejects.toThrow();
   });
 
-  test('takes what fits its bytes and refuses one more, keeping what it had', async () => {
-    const path = await bucketPath();
-    const bucket = await BucketFile.open(path, SILENT);
-    const frame = JSON.stringify({ revision: 1, entries: [['a', { text: '""', revision: 1 }]] });
-    const text = 'x'.repeat(BUCKET_BYTES_MAX - frame.length);
+  test('takes a value of the largest size and refuses one a byte larger', async () => {
+    const bucket = await BucketFile.open(await bucketPath(), SILENT);
+    const text = 'x'.repeat(VALUE_BYTES_MAX - 2);
     await bucket.put('a', text);
     await expect(bucket.put('a', `${text}x`)).rejects.toMatchObject({ code: 'bus_unavailable' });
     expect((await bucket.get('a'))?.revision).toBe(1);
   });
 
+  test('refuses what makes it too large, keeping what it had', async () => {
+    const path = await bucketPath();
+    const text = 'x'.repeat(VALUE_BYTES_MAX - 2);
+    const most = Math.floor(BUCKET_BYTES_MAX / (VALUE_BYTES_MAX + 1));
+    const entries = Array.from({ length: most }, (_, index) => [
+      `k${index}`,
+      { text: `"${text}"`, revision: index + 1 },
+    ]);
+    await writeFile(path, JSON.stringify({ revision: most, entries }));
+    const bucket = await BucketFile.open(path, SILENT);
+    await bucket.put('small', 1);
+    await expect(bucket.put('large', text)).rejects.toMatchObject({ code: 'bus_unavailable' });
+    expect(await bucket.get('large')).toBeUndefined();
+    await bucket.delete('k0');
+    await bucket.put('large', text);
+  });
+
   test('refuses a key that is none', async () => {
     const bucket = await BucketFile.open(await bucketPath(), SILENT);
-    await expect(bucket.put('a.b', 1)).rejects.toThrow(TypeError);
-    await expect(bucket.put('', 1)).rejects.toThrow(TypeError);
+    await bucket.put('k'.repeat(128), 1);
+    for (const key of ['k'.repeat(129), 'a.b', '']) {
+      await expect(bucket.put(key, 1)).rejects.toMatchObject({ code: 'internal' });
+      await expect(bucket.delete(key)).rejects.toMatchObject({ code: 'internal' });
+    }
   });
 });

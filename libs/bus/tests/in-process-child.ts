@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { consumers, newInstanceId } from '@gateway/protocol';
 import { lockDirectory } from '../src/in-process/directory-lock.ts';
 import { openInProcessHub } from '../src/in-process/hub.ts';
-import { controlEvent } from './in-process-events.ts';
+import { controlEvent } from './contract/sample-messages.ts';
 
 const [, , what, directory = ''] = process.argv;
 const IN_FLIGHT = 16;

@@ -7,7 +7,7 @@ import { type ControlEvent, consumers, newInstanceId } from '@gateway/protocol';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openInProcessHub } from '../src/in-process/hub.ts';
-import { controlEvent } from './in-process-events.ts';
+import { controlEvent } from './contract/sample-messages.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, 'in-process-child.ts');

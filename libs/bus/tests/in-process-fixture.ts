@@ -30,9 +30,12 @@ export class ManualClock implements Clock {
 
   advance(durationMs: number): void {
     this.#now += durationMs;
-    for (const [task, at] of [...this.#tasks].sort(([, left], [, right]) => left - right)) {
-      if (at > this.#now || !this.#tasks.delete(task)) continue;
-      task();
+    for (;;) {
+      const due = [...this.#tasks].filter(([, at]) => at <= this.#now);
+      const [first] = due.sort(([, left], [, right]) => left - right);
+      if (!first) return;
+      this.#tasks.delete(first[0]);
+      first[0]();
     }
   }
 }

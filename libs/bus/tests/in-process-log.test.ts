@@ -81,6 +81,22 @@ describe('DurableLog', () => {
     }
   });
 
+  test('keeps a segment of which nothing can be read', async () => {
+    const directory = await temporaryDirectory();
+    const first = await openLog(directory);
+    await first.log.append(logMessage('id-0'));
+    await first.log.close();
+    const path = await onlySegment(directory);
+    const bytes = Buffer.alloc(RECORD_BYTES, 1);
+    await writeFile(path, bytes.fill(0, 0, 4).fill(40, 0, 1));
+    const { log, found, damaged } = await openLog(directory);
+    expect(found).toEqual([]);
+    expect(damaged).toEqual(['segment 1 offset 0']);
+    await log.append(logMessage('id-1'));
+    expect(await readFile(path)).toEqual(bytes);
+    expect(await readAll(log)).toEqual(['id-1']);
+  });
+
   test('puts a damaged segment aside when it is done with', async () => {
     const directory = await temporaryDirectory();
     const first = await openLog(directory);

@@ -11,7 +11,8 @@ import type { Logger } from './durable-log.ts';
 import { replaceFile } from './replace-file.ts';
 import { readEntry, type StoredEntry } from './stored-entry.ts';
 
-const KEY = /^[A-Za-z0-9_-]{1,256}$/;
+const KEY = /^[A-Za-z0-9_-]{1,128}$/;
+export const VALUE_BYTES_MAX = 512 * 1024;
 export const BUCKET_BYTES_MAX = 16 * 1024 * 1024;
 
 const bucketText = z.object({
@@ -61,8 +62,10 @@ export class BucketFile implements Bucket {
   }
 
   async put(key: string, value: unknown): Promise<number> {
-    if (!KEY.test(key)) throw new TypeError('a key of a bucket has characters of [A-Za-z0-9_-]');
-    return await this.#change(key, JSON.stringify(value));
+    const text = JSON.stringify(value);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > VALUE_BYTES_MAX) throw refusal(`a value of ${bytes} bytes is too large`);
+    return await this.#change(key, text);
   }
 
   async delete(key: string): Promise<void> {
@@ -81,8 +84,13 @@ export class BucketFile implements Bucket {
     await this.#writing;
   }
 
-  #change(key: string, text: string | undefined): Promise<number> {
-    return new Promise((resolve, reject) => {
+  async #change(key: string, text: string | undefined): Promise<number> {
+    if (!KEY.test(key)) {
+      throw new GatewayError('internal', 'The gateway failed to handle this request.', {
+        detail: 'a bucket key must be 1 to 128 characters of [A-Za-z0-9_-]',
+      });
+    }
+    return await new Promise((resolve, reject) => {
       this.#waiting.push({ key, text, resolve, reject });
       this.#writing ??= this.#writeWaiting();
     });
@@ -102,11 +110,8 @@ export class BucketFile implements Bucket {
         await this.#store(revision, entries);
         this.#apply(changes, entries);
       } catch (error) {
-        const refusal = new GatewayError('bus_unavailable', 'The change could not be stored.', {
-          detail: 'a bucket cannot be written',
-          cause: error,
-        });
-        for (const { reject } of changes) reject(refusal);
+        const refused = refusal('a bucket cannot be written', error);
+        for (const { reject } of changes) reject(refused);
       }
     }
     this.#writing = undefined;
@@ -128,4 +133,8 @@ export class BucketFile implements Bucket {
       resolve(revision);
     }
   }
+}
+
+function refusal(detail: string, cause?: unknown): GatewayError {
+  return new GatewayError('bus_unavailable', 'The change could not be stored.', { detail, cause });
 }

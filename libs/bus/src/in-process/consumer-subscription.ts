@@ -1,4 +1,5 @@
 import { GatewayError } from '@gateway/protocol';
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { BatchHandler, ConsumeOptions, Delivery, Subscription } from '../bus.ts';
 import type { DurableConsumer, UnsettledEvent } from './durable-consumer.ts';
 
@@ -18,7 +19,8 @@ export class ConsumerSubscription implements Subscription {
     this.#consumer = consumer;
     this.#handler = handler;
     this.#options = options;
-    this.#running = this.#run();
+    // Not in the trace of whoever subscribed.
+    this.#running = context.with(ROOT_CONTEXT, () => this.#run());
   }
 
   async drain(): Promise<void> {
@@ -83,7 +85,7 @@ export class ConsumerSubscription implements Subscription {
   async #handle(batch: readonly UnsettledEvent[]): Promise<void> {
     const consumer = this.#consumer;
     const attempts = batch.map((event) => ({ event, delivery: event.deliveries }));
-    consumer.clock.after(consumer.definition.acknowledgeWithinMs, () => {
+    const callOff = consumer.after(consumer.definition.acknowledgeWithinMs, () => {
       for (const { event, delivery } of attempts) consumer.retry(event, delivery, 0);
     });
     try {
@@ -95,6 +97,7 @@ export class ConsumerSubscription implements Subscription {
         consumer.retry(event, delivery, retryDelayMs(delivery));
       }
     }
+    if (batch.every((event) => consumer.isSettled(event))) callOff();
   }
 
   #delivery(event: UnsettledEvent): Delivery {

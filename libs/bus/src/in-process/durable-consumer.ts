@@ -46,6 +46,7 @@ export class DurableConsumer {
   readonly #unsettledIn = new Map<LogSegment, number>();
   readonly #passed = new Set<LogSegment>();
   readonly #waiters = new Set<() => void>();
+  readonly #timers = new Set<() => void>();
   /** The stored state: what was unsettled below its position, found in the log and not yet read. */
   readonly #restored = new Set<number>();
   #stored: CursorState = { position: 0, unsettled: [] };
@@ -135,8 +136,22 @@ export class DurableConsumer {
         resolve();
       };
       this.#waiters.add(wake);
-      if (timeoutMs !== undefined) callOff = this.clock.after(timeoutMs, wake);
+      if (timeoutMs !== undefined) callOff = this.after(timeoutMs, wake);
     });
+  }
+
+  /** As the clock's, until the consumer is closed. */
+  after(delayMs: number, task: () => void): () => void {
+    const end = () => {
+      this.#timers.delete(end);
+      callOff();
+    };
+    const callOff = this.clock.after(delayMs, () => {
+      this.#timers.delete(end);
+      task();
+    });
+    this.#timers.add(end);
+    return end;
   }
 
   /** Reads on until so many are ready, nothing is left, or too much is unsettled. */
@@ -157,6 +172,10 @@ export class DurableConsumer {
     return events;
   }
 
+  isSettled({ record }: UnsettledEvent): boolean {
+    return !this.#unsettled.has(record.sequence);
+  }
+
   settle(event: UnsettledEvent): void {
     const { record, segment } = event;
     if (!this.#unsettled.delete(record.sequence)) return;
@@ -173,10 +192,10 @@ export class DurableConsumer {
   /** Hands the event out again after the delay, if that delivery is still the last one. */
   retry(event: UnsettledEvent, delivery: number, delayMs: number): void {
     if (event.state !== 'delivered' || event.deliveries !== delivery) return;
-    if (!this.#unsettled.has(event.record.sequence)) return;
+    if (this.isSettled(event)) return;
     event.state = 'waiting';
-    this.clock.after(delayMs, () => {
-      if (!this.#unsettled.has(event.record.sequence)) return;
+    this.after(delayMs, () => {
+      if (this.isSettled(event)) return;
       event.state = 'ready';
       this.#ready.push(event);
       this.signal();
@@ -210,6 +229,7 @@ export class DurableConsumer {
   }
 
   async close(): Promise<void> {
+    for (const end of [...this.#timers]) end();
     await this.#filling;
     await this.#cursor.save();
   }

@@ -95,8 +95,9 @@ export class DurableLog {
     let last = options.sequenceMin;
     const segments = await listSegments(options.directory, options.sync);
     for (const [index, segment] of segments.entries()) {
-      last = Math.max(last, segment.first - 1);
-      last = Math.max(last, await log.#load(segment, index === segments.length - 1));
+      const isLast = index === segments.length - 1;
+      // Its name is taken, whatever is left of its records.
+      last = Math.max(last, segment.first, await log.#load(segment, isLast));
     }
     log.#nextSequence = last + 1;
     if (log.segments.at(-1)?.sealed ?? true) await log.#roll(last + 1);

@@ -1,5 +1,5 @@
 /** What the connected buses of a hub share, and what they show each other. */
-import type { BucketName, Frame } from '@gateway/protocol';
+import type { BucketName, Frame, GatewayError } from '@gateway/protocol';
 import type { CallOpening, ControlMessage } from '../calls/call-messages.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { Carrier } from '../trace-context.ts';
@@ -7,6 +7,7 @@ import type { BucketFile } from './bucket-file.ts';
 import type { DurableConsumer } from './durable-consumer.ts';
 import type { DurableLog, Logger } from './durable-log.ts';
 import type { QueueGroups } from './queue-groups.ts';
+import type { TurnQueue } from './turn-queue.ts';
 
 /** A message on its way. The value is text, so that nobody shares an object; the body is shared. */
 export interface Parcel {
@@ -21,7 +22,7 @@ export interface RequestOffer {
   /** Whether nobody waits for the answer any more. */
   isLate(): boolean;
   answer(reply: Parcel): void;
-  refuse(error: unknown): void;
+  refuse(error: GatewayError): void;
 }
 
 /** A call for one member of a group. */
@@ -51,6 +52,7 @@ export interface Peer {
 
 export interface HubState {
   readonly clock: Clock;
+  readonly turns: TurnQueue;
   readonly logger: Logger;
   readonly requests: QueueGroups<RequestOffer>;
   readonly calls: QueueGroups<CallOffer>;

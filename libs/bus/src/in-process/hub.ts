@@ -18,6 +18,7 @@ import { DurableLog, type Logger, SEGMENT_BYTES_MAX } from './durable-log.ts';
 import type { HubState } from './hub-state.ts';
 import { InProcessBus } from './in-process-bus.ts';
 import { QueueGroups } from './queue-groups.ts';
+import { TurnQueue } from './turn-queue.ts';
 
 export interface InProcessHubOptions {
   /** Where events and control data are kept. Hold it with `lockDirectory`, or a directory above it. */
@@ -47,6 +48,7 @@ export async function openInProcessHub(options: InProcessHubOptions): Promise<In
   const buckets = new Map<BucketName, Promise<BucketFile>>();
   const state: HubState = {
     clock,
+    turns: new TurnQueue(),
     logger,
     requests: new QueueGroups(),
     calls: new QueueGroups(),

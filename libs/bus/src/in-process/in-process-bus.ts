@@ -44,6 +44,7 @@ export class InProcessBus implements Bus, Peer {
   readonly #requests: InProcessRequests;
   readonly #subscriptions = new Set<Subscription>();
   #closed = false;
+  #drained: Promise<void> | undefined;
 
   constructor(identity: Identity, hub: HubState) {
     this.identity = identity;
@@ -139,6 +140,7 @@ export class InProcessBus implements Bus, Peer {
 
   async backlog(definition: ConsumerDefinition): Promise<Backlog> {
     this.#requireOpen();
+    await this.#hub.turns.next();
     return this.#consumer(definition).backlog();
   }
 
@@ -153,13 +155,13 @@ export class InProcessBus implements Bus, Peer {
     };
   }
 
-  async drain(): Promise<void> {
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
-    this.close();
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain();
   }
 
   /** At once, as a process dies: its peers notice, and what it was doing is told to stop. */
@@ -176,7 +178,15 @@ export class InProcessBus implements Bus, Peer {
     this.#subscriptions.clear();
     this.#requests.close(unavailable());
     this.calls.close();
-    for (const peer of buses.values()) peer.calls.peerGone(this.identity.instance);
+    // Behind the frames that are on their way.
+    this.#hub.turns.push(() => {
+      for (const peer of buses.values()) peer.calls.peerGone(this.identity.instance);
+    });
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
+    this.close();
   }
 
   #requireOpen(): void {

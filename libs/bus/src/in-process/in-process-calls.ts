@@ -1,6 +1,6 @@
 /**
  * Carries calls between the buses of one hub: frames and control messages are handed over by
- * reference, in order, each from a turn of its own, so that no side runs inside the other's code.
+ * reference, in order.
  */
 import type { AttemptedEvent, Frame, Identity, StreamEndpoint } from '@gateway/protocol';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
@@ -61,7 +61,7 @@ export class InProcessCalls implements PeerCalls {
     { value, body = NO_BYTES }: Message<Request>,
     { requestId, attempt, deadlineAt }: CallOptions,
   ): OutgoingCall<Head> {
-    const { clock } = this.#hub;
+    const { clock, turns } = this.#hub;
     const text = JSON.stringify(value);
     const windowBytes = this.#windows.open();
     const key = callKey(requestId, attempt);
@@ -78,7 +78,7 @@ export class InProcessCalls implements PeerCalls {
         publish: this.#publish,
         accepted: (worker) => {
           // It may have died since it sent the frame.
-          if (!this.#hub.buses.has(worker)) queueMicrotask(() => call.workerLost());
+          if (!this.#hub.buses.has(worker)) turns.push(() => call.workerLost());
         },
         closed: () => this.#outgoing.delete(key),
       },
@@ -90,7 +90,7 @@ export class InProcessCalls implements PeerCalls {
     const opening = { requestId, attempt, deadlineAt, acceptBy, windowBytes, caller, handBacks: 0 };
     const offer = { subject, opening, text, body, carrier: activeCarrier() };
     if (!this.#hub.calls.send(subject, this.#owner, offer)) {
-      queueMicrotask(() => call.noResponders());
+      turns.push(() => call.noResponders());
     }
     return call;
   }
@@ -155,7 +155,8 @@ export class InProcessCalls implements PeerCalls {
   }
 
   #sendControl(worker: string, message: ControlMessage): void {
-    queueMicrotask(() => this.#hub.buses.get(worker)?.calls.control(message));
+    if (this.#closed) return;
+    this.#hub.turns.push(() => this.#hub.buses.get(worker)?.calls.control(message));
   }
   #arrive<Request, Head>(server: CallServer<Request, Head>, offer: CallOffer): void {
     const { opening, text, carrier } = offer;
@@ -182,13 +183,14 @@ export class InProcessCalls implements PeerCalls {
 
   #port({ opening, body }: CallOffer, key: string, served: ServedCall): IncomingCallPort {
     const { requestId, attempt, caller } = opening;
-    const { buses } = this.#hub;
+    const { buses, turns } = this.#hub;
     return {
-      sendFrame: (frame) =>
-        queueMicrotask(() => {
-          if (this.#closed) return;
+      sendFrame: (frame) => {
+        if (this.#closed) return;
+        turns.push(() => {
           if (!buses.get(caller)?.calls.receive(requestId, frame)) served.call?.callerGone();
-        }),
+        });
+      },
       publishForCaller: (event) => {
         const acknowledge = (stored: boolean) =>
           buses.get(caller)?.calls.acknowledged(requestId, attempt, stored);

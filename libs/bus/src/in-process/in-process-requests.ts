@@ -64,11 +64,14 @@ export class InProcessRequests {
     this.#open.add(reject);
     try {
       const isLate = () => !this.#open.has(reject);
-      const offer = { parcel, carrier: activeCarrier(), isLate, answer: resolve, refuse: reject };
-      if (!this.#hub.requests.send(endpoint.subject, this.#owner, offer)) {
-        throw new GatewayError('no_responders', 'No service answers on the message bus.', {
-          detail: `nobody serves ${endpoint.subject}`,
-        });
+      const { turns, requests } = this.#hub;
+      const answer = (reply: Parcel) => turns.push(() => resolve(reply));
+      const refuse = (error: GatewayError) => turns.push(() => reject(error));
+      const offer = { parcel, carrier: activeCarrier(), isLate, answer, refuse };
+      if (!requests.send(endpoint.subject, this.#owner, offer)) {
+        const detail = `nobody serves ${endpoint.subject}`;
+        const message = 'No service answers on the message bus.';
+        refuse(new GatewayError('no_responders', message, { detail }));
       }
       return fromParcel(endpoint.reply, await promise);
     } catch (error) {

@@ -30,12 +30,11 @@ export class LogReader {
       const segment = this.#segment ?? this.#enter(this.#log.segments[0]);
       if (!segment) return [];
       const durableEnd = segment.size;
+      const following = this.#log.segments[this.#log.segments.indexOf(segment) + 1];
       if (this.#offset < durableEnd) {
         const records = await this.#read(segment, durableEnd, countMax);
         if (records.length > 0) return records;
-      } else if (segment.sealed && this.#offset >= segment.size) {
-        // Taken before the segment may be deleted.
-        const following = this.#log.segments[this.#log.segments.indexOf(segment) + 1];
+      } else if (segment.sealed && following && this.#offset >= segment.size) {
         this.#enter(following);
         this.#passed(segment);
       } else {

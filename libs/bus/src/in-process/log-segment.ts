@@ -38,12 +38,14 @@ export class LogSegment {
   static async create(directory: string, first: number, sync: boolean): Promise<LogSegment> {
     const path = join(directory, String(first).padStart(SEQUENCE_DIGITS, '0') + SUFFIX);
     const segment = new LogSegment(path, first, sync);
-    segment.#file = await open(
-      path,
-      segment.#flags() | constants.O_CREAT | constants.O_TRUNC,
-      0o600,
-    );
-    await syncDirectory(directory);
+    const flags = segment.#flags() | constants.O_CREAT | constants.O_EXCL;
+    segment.#file = await open(path, flags, 0o600);
+    try {
+      await syncDirectory(directory);
+    } catch (error) {
+      await segment.close();
+      throw error;
+    }
     return segment;
   }
 
