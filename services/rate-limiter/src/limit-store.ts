@@ -18,8 +18,8 @@ export interface LimitStore extends AsyncDisposable {
 }
 
 /**
- * How long an admitted request id is remembered: the longest that a request may take and be
- * repeated.
+ * How long an admitted request id is remembered. A reservation is repeated, if at all, by a caller that
+ * got no answer in its second or two; each remembered id costs Redis some 200 bytes.
  */
 export const ADMISSION_MEMORY_MS = 2 * 60 * 1000;
 

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import {
+  KEY_TEXT_LENGTH_MAX,
+  KEY_TEXT_LENGTH_MIN,
+  keyDigest,
+  keyRecord,
+  keyTextIsPlausible,
+  newKey,
+} from './keys.ts';
+
+test('a new key is plausible and says its id', () => {
+  const { id, text } = newKey();
+  expect(text.startsWith(`gw_${id}_`)).toBe(true);
+  expect(keyTextIsPlausible(text)).toBe(true);
+  expect(keyRecord.shape.id.safeParse(id).success).toBe(true);
+});
+
+test('no two keys are alike', () => {
+  const texts = new Set(Array.from({ length: 1000 }, () => newKey().text));
+  expect(texts.size).toBe(1000);
+});
+
+test('a typing error in any character is seen', () => {
+  const { text } = newKey();
+  for (let index = 'gw_'.length; index < text.length; index += 1) {
+    const other = text[index] === 'a' ? 'b' : 'a';
+    const wrong = text.slice(0, index) + other + text.slice(index + 1);
+    // A wrong character in the id may make it a text that is not of our form, which any text may be.
+    if (/^gw_[a-z2-7]{12}_/.test(wrong))
+      expect([index, keyTextIsPlausible(wrong)]).toEqual([index, false]);
+  }
+});
+
+test('a text of another form is plausible from 16 to 512 characters', () => {
+  expect(keyTextIsPlausible('x'.repeat(KEY_TEXT_LENGTH_MIN - 1))).toBe(false);
+  expect(keyTextIsPlausible('x'.repeat(KEY_TEXT_LENGTH_MIN))).toBe(true);
+  expect(keyTextIsPlausible('x'.repeat(KEY_TEXT_LENGTH_MAX))).toBe(true);
+  expect(keyTextIsPlausible('x'.repeat(KEY_TEXT_LENGTH_MAX + 1))).toBe(false);
+});
+
+test('a digest depends on every character of the key and on the pepper', () => {
+  const digest = keyDigest('pepper', 'the same prefix, a');
+  expect(digest).not.toBe(keyDigest('pepper', 'the same prefix, b'));
+  expect(digest).not.toBe(keyDigest('another', 'the same prefix, a'));
+  expect(digest).toMatch(/^[0-9a-f]{64}$/);
+});
