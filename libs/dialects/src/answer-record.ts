@@ -1,7 +1,9 @@
 import type { Usage } from '@gateway/protocol';
 import type { AnswerFacts } from './exchange.ts';
 
-/** What is known of an answer while it is read. It is its own snapshot: the facts of an exchange. */
+/**
+ * What is known of an answer while it is read. It is its own snapshot: the facts of an exchange.
+ */
 export class AnswerRecord implements AnswerFacts {
   usage?: Usage;
   responseModel?: string;

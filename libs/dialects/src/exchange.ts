@@ -1,9 +1,9 @@
 /**
  * One exchange with a provider: what is sent, and how what comes back becomes the client's bytes.
  *
- * The caller moves bytes; which dialects are on the two sides, and whether bytes pass through or are
- * translated by way of chat completions, is decided here. An exchange is made for one attempt and
- * holds its state.
+ * The caller moves bytes; which dialects are on the two sides, and whether bytes pass through or
+ * are translated by way of chat completions, is decided here. An exchange is made for one attempt
+ * and holds its state.
  */
 import type { ClientDialect, GatewayError, Usage } from '@gateway/protocol';
 
@@ -37,20 +37,24 @@ export interface AnswerFacts {
   readonly finishReasons: readonly string[];
   readonly responseModel?: string;
   readonly responseId?: string;
-  /** Characters of text, reasoning and tool arguments so far: what an estimate of lost usage is made of. */
+  /**
+   * Characters of text, reasoning and tool arguments so far: what an estimate of lost usage is made
+   * of.
+   */
   readonly outputCharacters: number;
 }
 
 /** Client bytes of a streamed answer, as the provider's bytes come. */
 export interface AnswerStream {
   /**
-   * Any split of the provider's bytes, to whole events of the client's stream, possibly none. Throws a
-   * GatewayError when the provider says an error in its stream, or what it says cannot be read.
+   * Any split of the provider's bytes, to whole events of the client's stream, possibly none.
+   * Throws a GatewayError when the provider says an error in its stream, or what it says cannot be
+   * read.
    */
   push(bytes: Uint8Array): Uint8Array;
   /**
-   * The rest, after the provider's last byte. Throws `stream_interrupted` when the provider never said
-   * that the answer is complete.
+   * The rest, after the provider's last byte. Throws `stream_interrupted` when the provider never
+   * said that the answer is complete.
    */
   end(): Uint8Array;
   /** True once the provider has said that the answer is complete. */

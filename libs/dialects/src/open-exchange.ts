@@ -11,8 +11,8 @@ const OPEN: Readonly<Record<ProviderDialect, (options: ExchangeOptions) => Excha
 };
 
 /**
- * Makes the exchange of one attempt. Throws `invalid_request` when the provider's dialect cannot say
- * what the client asks, naming the field.
+ * Makes the exchange of one attempt. Throws `invalid_request` when the provider's dialect cannot
+ * say what the client asks, naming the field.
  */
 export function openExchange(options: ExchangeOptions): Exchange {
   return OPEN[options.provider](options);

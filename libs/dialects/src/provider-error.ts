@@ -82,8 +82,11 @@ const STRONGER_THAN_STATUS: readonly ErrorCode[] = [
   'content_filtered',
 ];
 
-const CONTEXT_LENGTH =
-  /context[ _]length|context window|maximum context|prompt is too long|too many tokens|token count .*exceeds|exceeds? the (?:maximum|max) (?:number of )?tokens|input length and `?max_tokens/i;
+const CONTEXT_LENGTH = [
+  /context[ _]length|context window|maximum context|prompt is too long|too many tokens/i,
+  /token count .*exceeds|exceeds? the (?:maximum|max) (?:number of )?tokens/i,
+  /input length and `?max_tokens/i,
+];
 const NO_CREDIT = /credit balance is too low|insufficient (?:balance|credits?)|insufficient_quota/i;
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
@@ -138,7 +141,9 @@ function codeOf({ status, names, message }: ErrorAnswer): ErrorCode {
 function reasonOf(code: ErrorCode, { status, names, message }: ErrorAnswer): string | undefined {
   if (code !== 'provider_rejected') return undefined;
   if (names.includes('context_length_exceeded')) return 'context_length_exceeded';
-  if (message !== undefined && CONTEXT_LENGTH.test(message)) return 'context_length_exceeded';
+  if (message !== undefined && CONTEXT_LENGTH.some((pattern) => pattern.test(message))) {
+    return 'context_length_exceeded';
+  }
   return status === 413 || names.includes('request_too_large') ? 'request_too_large' : undefined;
 }
 
@@ -158,7 +163,9 @@ function millisecondsOf(text: string | undefined, unitMs: number): number | unde
   return Math.ceil(Number(text) * unitMs);
 }
 
-/** A `retry-after` that is a date, measured from the answer's own `date`: no clock of ours is read. */
+/**
+ * A `retry-after` that is a date, measured from the answer's own `date`: no clock of ours is read.
+ */
 function dateWait(retryAfter: string | undefined, date: string | undefined): number | undefined {
   if (retryAfter === undefined || date === undefined || !/[a-z]/i.test(retryAfter))
     return undefined;

@@ -24,7 +24,7 @@ export function safeMessage(text: string): string {
       typeof kept === 'string' ? `${kept}[removed]` : '[removed]',
     );
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
   message = message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\s]+/g, ' ').trim();
   message = message.toWellFormed();
   return message.length <= MESSAGE_CHARACTERS_MAX

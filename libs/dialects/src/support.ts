@@ -82,11 +82,7 @@ export function refuseUnsupported(request: ChatRequest, target: Target): void {
 }
 
 /** The refusal of something that OpenAI knows and the target does not. */
-export function unsupported(
-  param: string,
-  target: Target,
-  what: string,
-): ReturnType<typeof invalidField> {
+function unsupported(param: string, target: Target, what: string): ReturnType<typeof invalidField> {
   return invalidField(
     param,
     `Unsupported parameter: ${what} with models of ${VENDORS[target]}.`,

@@ -1,6 +1,6 @@
 /**
- * What a client of chat completions makes of an answer. Written for the tests alone, and without any
- * code of the library: two readers that share their mistakes would agree on them.
+ * What a client of chat completions makes of an answer. Written for the tests alone, and without
+ * any code of the library: two readers that share their mistakes would agree on them.
  */
 interface Value {
   readonly [name: string]: unknown;

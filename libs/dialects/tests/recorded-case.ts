@@ -1,4 +1,6 @@
-/** A recorded case as the replay reads it: bytes of the provider and facts that were read from them. */
+/**
+ * A recorded case as the replay reads it: bytes of the provider and facts that were read from them.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProviderDialect } from '../src/index.ts';

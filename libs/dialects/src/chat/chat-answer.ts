@@ -1,6 +1,6 @@
 /**
- * Chat completions and their chunks, as far as the gateway reads or writes them. Reading is lenient:
- * providers change, and what they add must not break us.
+ * Chat completions and their chunks, as far as the gateway reads or writes them. Reading is
+ * lenient: providers change, and what they add must not break us.
  */
 import { z } from 'zod';
 
@@ -15,7 +15,7 @@ const spokenContent = z
 const calledFunction = z.looseObject({ name: text, arguments: text }).nullish();
 
 /** A message of a whole answer or the delta of a chunk. */
-export const spoken = z.looseObject({
+const spoken = z.looseObject({
   content: spokenContent,
   reasoning_content: text,
   reasoning: text,

@@ -2,13 +2,13 @@
  * A chat completion request: what the gateway acts on is typed, the rest passes.
  * @see https://platform.openai.com/docs/api-reference/chat/create
  *
- * The checks are those that hold for every provider: OpenAI's types and ranges. What only some models
- * know is left to the provider. An explicit null is an absent value, as with OpenAI.
+ * The checks are those that hold for every provider: OpenAI's types and ranges. What only some
+ * models know is left to the provider. An explicit null is an absent value, as with OpenAI.
  */
 import { z } from 'zod';
 
 export const MODEL_CHARACTERS_MAX = 256;
-export const STOP_SEQUENCES_MAX = 4;
+const STOP_SEQUENCES_MAX = 4;
 export const CHOICES_MAX = 128;
 export const TOOL_NAME_CHARACTERS_MAX = 128;
 
@@ -130,7 +130,4 @@ export type ChatRequest = z.infer<typeof chatRequest>;
 export type ChatMessage = ChatRequest['messages'][number];
 export type ChatContent = z.infer<typeof content>;
 export type ChatPart = z.infer<typeof part>;
-export type ChatTool = z.infer<typeof tool>;
 export type ChatToolCall = z.infer<typeof toolCall>;
-export type AssistantMessage = Extract<ChatMessage, { role: 'assistant' }>;
-export type ToolMessage = Extract<ChatMessage, { role: 'tool' }>;

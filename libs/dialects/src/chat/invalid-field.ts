@@ -2,7 +2,7 @@ import { GatewayError } from '@gateway/protocol';
 import type { z } from 'zod';
 
 /** A field's path as OpenAI writes it: `messages[0].content`. */
-export function fieldPath(path: readonly PropertyKey[]): string {
+function fieldPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;
     return text === '' ? String(step) : `${text}.${String(step)}`;

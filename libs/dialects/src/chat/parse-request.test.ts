@@ -181,7 +181,8 @@ describe('parseChatRequest', () => {
 
   test('takes `__proto__` for a name like any other', () => {
     const text =
-      '{"__proto__":{"polluted":1},"model":"m","messages":[{"role":"user","content":"a","__proto__":{"polluted":1}}]}';
+      '{"__proto__":{"polluted":1},"model":"m",' +
+      '"messages":[{"role":"user","content":"a","__proto__":{"polluted":1}}]}';
     expect(parseChatRequest(new TextEncoder().encode(text)).model).toBe('m');
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   });

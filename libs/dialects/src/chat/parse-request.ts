@@ -15,15 +15,18 @@ export interface ChatRequestFacts {
   readonly parsed: ChatRequest;
 }
 
-/** Fields by which clients of other gateways reach for the gateway itself: its address, its settings. */
+/**
+ * Fields by which clients of other gateways reach for the gateway itself: its address, its
+ * settings.
+ */
 const CONTROL_FIELDS = ['api_base', 'base_url', 'user_config', 'mock_response', 'extra_body'];
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/;
 
 /**
- * Reads a client's chat completion request. Values are never converted. Throws `invalid_request` with
- * the field and a reason: `invalid_utf8`, `invalid_json`, `json_too_deep`, `too_many_items`,
+ * Reads a client's chat completion request. Values are never converted. Throws `invalid_request`
+ * with the field and a reason: `invalid_utf8`, `invalid_json`, `json_too_deep`, `too_many_items`,
  * `duplicate_key`, `invalid_unicode`, `missing_required_parameter`, `invalid_value` or
  * `unknown_parameter`. No message quotes the request.
  */

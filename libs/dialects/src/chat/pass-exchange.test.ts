@@ -24,8 +24,10 @@ function streamed(text: string, includeUsage = false, end = true) {
   return { exchange, stream, text: pieces.join('') };
 }
 
-const chunk = (delta: object, finish_reason: string | null = null, more: object = {}) =>
-  `data: ${JSON.stringify({ id: 'c1', model: 'served-1', choices: [{ index: 0, delta, finish_reason }], ...more })}\n\n`;
+function chunk(delta: object, finish_reason: string | null = null, more: object = {}): string {
+  const choices = [{ index: 0, delta, finish_reason }];
+  return `data: ${JSON.stringify({ id: 'c1', model: 'served-1', choices, ...more })}\n\n`;
+}
 const USAGE = { prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 };
 const USAGE_CHUNK = `data: ${JSON.stringify({ id: 'c1', choices: [], usage: USAGE })}\n\n`;
 const DONE = 'data: [DONE]\n\n';

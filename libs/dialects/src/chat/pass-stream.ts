@@ -1,9 +1,9 @@
 /**
  * A stream that passes: the events go on byte for byte as they came, and are read on the way.
  *
- * One event may be taken out: the usage chunk that we asked for and the client did not. The answer is
- * complete when every choice has a finish reason, or with `[DONE]`; a server that leaves `[DONE]` out
- * gets it added, since a client may wait for it.
+ * One event may be taken out: the usage chunk that we asked for and the client did not. The answer
+ * is complete when every choice has a finish reason, or with `[DONE]`; a server that leaves
+ * `[DONE]` out gets it added, since a client may wait for it.
  */
 import type { AnswerRecord } from '../answer-record.ts';
 import type { AnswerStream } from '../exchange.ts';

@@ -7,9 +7,9 @@ export function tokenCount(value: unknown): number | undefined {
 }
 
 /**
- * The usage of a server that speaks this dialect. Input includes cached tokens everywhere. Where the
- * total is more than its two parts, reasoning was counted apart (xAI, Google's compatible API) and
- * belongs to the output.
+ * The usage of a server that speaks this dialect. Input includes cached tokens everywhere. Where
+ * the total is more than its two parts, reasoning was counted apart (xAI, Google's compatible API)
+ * and belongs to the output.
  */
 export function usageFromChat(value: unknown): Usage | undefined {
   if (!isObject(value)) return undefined;

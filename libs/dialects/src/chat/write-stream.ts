@@ -1,6 +1,6 @@
 /**
- * Writes the chunks of a streamed chat completion. A vendor's state machine says what happens, in the
- * order it happens; the shape of the chunks and the facts of the answer are kept here.
+ * Writes the chunks of a streamed chat completion. A vendor's state machine says what happens, in
+ * the order it happens; the shape of the chunks and the facts of the answer are kept here.
  *
  * Per choice: a chunk with the role first, deltas, one chunk with the finish reason. After the last
  * choice: the usage chunk when the client asked for one, then `[DONE]`.

@@ -4,8 +4,8 @@ import { isObject, type JsonObject } from '../json/read-json.ts';
 import { providerError, type SaidError } from '../provider-error.ts';
 
 /**
- * Google's errors; a stream without `alt=sse` has them in an array. The wait after a rate limit is in
- * the details, and so is a wrong key, whose status is 400.
+ * Google's errors; a stream without `alt=sse` has them in an array. The wait after a rate limit is
+ * in the details, and so is a wrong key, whose status is 400.
  * @see https://cloud.google.com/apis/design/errors
  */
 export function saidInGeminiError(value: unknown): SaidError {

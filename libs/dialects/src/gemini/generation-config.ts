@@ -1,7 +1,9 @@
 import type { ChatRequest } from '../chat/chat-request.ts';
 import { isObject, type JsonObject } from '../json/read-json.ts';
 
-/** Tokens to think with, per effort, as Google's compatible API maps them for models with a budget. */
+/**
+ * Tokens to think with, per effort, as Google's compatible API maps them for models with a budget.
+ */
 const THINKING_BUDGETS: Readonly<Record<string, number>> = {
   none: 0,
   minimal: 1_024,

@@ -25,8 +25,8 @@ interface ApiContent {
 }
 
 /**
- * Newer models refuse their own calls without the thought signature. For calls that come without one,
- * as from another model or a client that does not keep it, Google takes this word instead.
+ * Newer models refuse their own calls without the thought signature. For calls that come without
+ * one, as from another model or a client that does not keep it, Google takes this word instead.
  * @see https://ai.google.dev/gemini-api/docs/thought-signatures
  */
 const NO_SIGNATURE = 'skip_thought_signature_validator';

@@ -1,7 +1,8 @@
 /**
  * Google's stream as chunks. Each event is an answer of its own with what is new, and the whole
- * stream may be one event. A finish reason completes a candidate, but usage may come behind it and, when
- * Google ran a tool in between, even text: the client is told the reason at the end of the stream.
+ * stream may be one event. A finish reason completes a candidate, but usage may come behind it and,
+ * when Google ran a tool in between, even text: the client is told the reason at the end of the
+ * stream.
  */
 import type { ChunkWriter } from '../chat/write-stream.ts';
 import type { AnswerContext, EventReader } from '../translator.ts';

@@ -4,9 +4,9 @@ import type { AnswerContext } from '../translator.ts';
 import type { ApiPart } from './gemini-api.ts';
 
 /**
- * A call as the client gets it. Google seldom names a call, so that the name is made of the answer's
- * id and the call's number. The thought signature, which newer models want back, rides where Google's
- * own compatible API has it.
+ * A call as the client gets it. Google seldom names a call, so that the name is made of the
+ * answer's id and the call's number. The thought signature, which newer models want back, rides
+ * where Google's own compatible API has it.
  */
 export function toolCallFromGemini(
   { functionCall, thoughtSignature }: ApiPart,

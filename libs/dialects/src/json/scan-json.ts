@@ -1,9 +1,9 @@
 /**
  * One pass over the bytes of a JSON text before anything is built from it.
  *
- * It checks the grammar, counts what an attacker would make large, and notes where the members of the
- * top-level object lie, so that a value can be replaced in the client's own bytes. Strings are not
- * decoded, except the top-level names: two spellings of one name are one name.
+ * It checks the grammar, counts what an attacker would make large, and notes where the members of
+ * the top-level object lie, so that a value can be replaced in the client's own bytes. Strings are
+ * not decoded, except the top-level names: two spellings of one name are one name.
  */
 import { GatewayError } from '@gateway/protocol';
 
@@ -192,7 +192,8 @@ class JsonScanner {
     }
     const unit = this.#unicodeEscape();
     if (unit < 0xd800 || unit > 0xdfff) return;
-    // A surrogate counts only as the first half of a pair: alone it is no character in any encoding.
+    // A surrogate counts only as the first half of a pair: alone it is no character in any
+    // encoding.
     const low = unit < 0xdc00 && this.#bytes[this.#at] === BACKSLASH ? this.#unicodeEscape() : 0;
     if (low < 0xdc00 || low > 0xdfff) {
       throw refusal('invalid_unicode', 'The request body holds half of a surrogate pair.');

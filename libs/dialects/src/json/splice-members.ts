@@ -1,6 +1,8 @@
 import { type JsonMember, scanJsonObject } from './scan-json.ts';
 
-/** The new JSON text of a top-level member, given its present text or undefined when there is none. */
+/**
+ * The new JSON text of a top-level member, given its present text or undefined when there is none.
+ */
 export type MemberEdit = (present: string | undefined) => string | undefined;
 
 interface Patch {

@@ -27,8 +27,8 @@ interface ApiTurn {
 }
 
 /**
- * System texts go in front; the rest becomes turns of user and assistant in alternation, because all
- * results of parallel tool calls have to stand in one turn, right behind the calls.
+ * System texts go in front; the rest becomes turns of user and assistant in alternation, because
+ * all results of parallel tool calls have to stand in one turn, right behind the calls.
  */
 export function conversationFromChat(request: ChatRequest): MessagesConversation {
   const { instructions, turns } = readConversation(request);

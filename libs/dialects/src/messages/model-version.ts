@@ -1,4 +1,6 @@
-/** A Claude model's version as one number: 3.5 is 305, 4 is 400. Undefined for a name without one. */
+/**
+ * A Claude model's version as one number: 3.5 is 305, 4 is 400. Undefined for a name without one.
+ */
 export function claudeVersion(model: string): number | undefined {
   // The numbers stand behind the family (claude-sonnet-4-6) or before it (claude-3-5-haiku); a date
   // behind them is longer than two digits.
@@ -28,8 +30,8 @@ export function takesStrictTools(version: number | undefined): boolean {
 }
 
 /**
- * `max_tokens` when the client names none: chat completions have no such limit, Messages require it.
- * The most that each generation takes, up to 32,000.
+ * `max_tokens` when the client names none: chat completions have no such limit, Messages require
+ * it. The most that each generation takes, up to 32,000.
  */
 export function defaultMaxTokens(version: number | undefined): number {
   if (version === undefined) return 8_192;

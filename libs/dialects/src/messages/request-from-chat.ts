@@ -125,7 +125,9 @@ function formatOf({ response_format: format }: ChatRequest): JsonObject {
   return { format: { type: 'json_schema', schema: closedSchema(schema) } };
 }
 
-/** Anthropic wants every object of a schema closed and says so; OpenAI's strict mode wants the same. */
+/**
+ * Anthropic wants every object of a schema closed and says so; OpenAI's strict mode wants the same.
+ */
 function closedSchema(value: JsonObject): JsonObject {
   const closed = Object.fromEntries(
     Object.entries(value).map(([name, member]) => [name, closeMember(name, member)]),
@@ -155,9 +157,9 @@ interface Thinking {
 const NO_THINKING: Thinking = { active: false, budget: 0 };
 
 /**
- * A budget or, for newer models, an effort. Without thinking go requests where Anthropic refuses it:
- * with a tool that must be called, and after tool results whose turn came without its thoughts, which
- * a chat completion cannot carry.
+ * A budget or, for newer models, an effort. Without thinking go requests where Anthropic refuses
+ * it: with a tool that must be called, and after tool results whose turn came without its thoughts,
+ * which a chat completion cannot carry.
  */
 function thinkingOf(
   request: ChatRequest,

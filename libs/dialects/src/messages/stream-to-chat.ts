@@ -49,7 +49,8 @@ export class MessagesEventReader implements EventReader {
   end(): void {}
 
   #start({ message }: ApiEvent): void {
-    // A chat completion cannot take back what was said, so that an answer begun anew cannot be told.
+    // A chat completion cannot take back what was said, so that an answer begun anew cannot be
+    // told.
     if (this.#usage !== undefined) throw badAnswer('the provider began its answer again');
     this.#writer.record.name(message?.id, message?.model);
     this.#noteUsage(message?.usage ?? {});

@@ -3,14 +3,15 @@
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  *
  * Bytes become text only when a whole event is there, so a character cut in two is put together
- * again. A carriage return at the end of what has come waits for the byte after it, which may belong to it.
+ * again. A carriage return at the end of what has come waits for the byte after it, which may
+ * belong to it.
  */
 import { GatewayError } from '@gateway/protocol';
 import { decodeUtf8 } from '../json/read-json.ts';
 
 /**
- * Bytes of one event. The longest that was recorded has 19 KB; vendors send images in one event, and
- * a provider must not be able to fill the memory with a line that never ends.
+ * Bytes of one event. The longest that was recorded has 19 KB; vendors send images in one event,
+ * and a provider must not be able to fill the memory with a line that never ends.
  */
 export const EVENT_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -28,7 +29,9 @@ const CARRIAGE_RETURN = 0x0d;
 const INITIAL_BYTES = 16 * 1024;
 
 export class EventDecoder {
-  /** What has come and was not given out is `#start` to `#end`; up to `#scanned` it was looked at. */
+  /**
+   * What has come and was not given out is `#start` to `#end`; up to `#scanned` it was looked at.
+   */
   #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(INITIAL_BYTES);
   #start = 0;
   #end = 0;
