@@ -89,6 +89,9 @@ const CONTEXT_LENGTH = [
 ];
 const NO_CREDIT = /credit balance is too low|insufficient (?:balance|credits?)|insufficient_quota/i;
 
+/** Of a provider's message, more is not looked at. */
+const MESSAGE_CHARACTERS_READ = 2_000;
+
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   content_filtered: 'The provider refused the content of this request.',
   provider_rejected: 'The provider rejected the request.',
@@ -108,9 +111,12 @@ const QUOTED: readonly ErrorCode[] = [
   'provider_model_not_found',
 ];
 
-export function providerError(answer: ErrorAnswer): GatewayError {
+export function providerError(whole: ErrorAnswer): GatewayError {
+  // Cut before any pattern runs, so that a long text costs no more than a short one.
+  const message = whole.message?.slice(0, MESSAGE_CHARACTERS_READ);
+  const answer = { ...whole, message };
   const code = codeOf(answer);
-  const said = answer.message === undefined ? '' : safeMessage(answer.message);
+  const said = message === undefined ? '' : safeMessage(message);
   const plain = MESSAGES[code] ?? 'The provider gave an answer that cannot be used.';
   const quoted = QUOTED.includes(code) && said !== '';
   const param = quoted ? answer.param : undefined;
@@ -121,7 +127,7 @@ export function providerError(answer: ErrorAnswer): GatewayError {
     ...(param !== undefined && { param }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(answer.status !== undefined && { upstreamStatus: answer.status }),
-    ...(said !== '' && { detail: said }),
+    ...(said !== '' && !quoted && { detail: said }),
   };
   return new GatewayError(code, quoted ? said : plain, facts);
 }

@@ -9,6 +9,7 @@ import { decodeUtf8, readJson } from './json/read-json.ts';
 import { EVENT_STREAM, JSON_TYPE } from './media-types.ts';
 import { providerError } from './provider-error.ts';
 import { EventDecoder, type ServerSentEvent } from './sse/decode-events.ts';
+import { isWholeData } from './sse/encode-event.ts';
 import { interrupted } from './stream-interrupted.ts';
 import { refuseUnsupported } from './support.ts';
 import type { AnswerContext, EventReader, Translator } from './translator.ts';
@@ -76,7 +77,7 @@ class TranslatedStream implements AnswerStream {
   }
 
   end(): Uint8Array {
-    const last = this.#decoder.end();
+    const last = this.#decoder.end(isWholeData);
     if (last !== undefined) this.#read(last);
     if (!this.#reader.complete) throw interrupted();
     this.#reader.end();

@@ -25,8 +25,9 @@ export function saidInChatError(value: unknown): SaidError {
 
 /** The error inside an answer of status 200, or undefined when there is none. */
 export function errorInChatAnswer(value: unknown): GatewayError | undefined {
-  if (!isObject(value) || value.error === undefined || value.error === null) return undefined;
+  if (!isObject(value)) return undefined;
   const { error } = value;
+  if (!isObject(error) && textOf(error) === undefined) return undefined;
   const status = isObject(error)
     ? (statusOf(error.status_code) ?? statusOf(error.code))
     : undefined;

@@ -171,6 +171,11 @@ describe('a stream that passes', () => {
     expect(streamed(hi + stop.trimEnd()).text).toBe(hi + stop + DONE);
   });
 
+  test('drops the rest of an event that was cut behind the end of the answer', () => {
+    expect(streamed(hi + stop + USAGE_CHUNK.slice(0, 30)).text).toBe(hi + stop + DONE);
+    expect(streamed(`${hi + stop}: com`).text).toBe(hi + stop + DONE);
+  });
+
   test('ends with [DONE], whatever comes behind it', () => {
     expect(streamed(`${hi + DONE}data: {"error":"late"}\n\n`).text).toBe(hi + DONE);
   });

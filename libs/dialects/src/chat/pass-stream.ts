@@ -10,7 +10,7 @@ import type { AnswerStream } from '../exchange.ts';
 import { readJson } from '../json/read-json.ts';
 import { joinBytes } from '../json/splice-members.ts';
 import { EventDecoder, type ServerSentEvent } from '../sse/decode-events.ts';
-import { DONE, encodeEvent } from '../sse/encode-event.ts';
+import { DONE, encodeEvent, isWholeData } from '../sse/encode-event.ts';
 import { interrupted } from '../stream-interrupted.ts';
 import type { ChatAnswer } from './chat-answer.ts';
 import { badAnswer, noteAnswer, readChatAnswer } from './read-answer.ts';
@@ -38,7 +38,7 @@ export class PassingStream implements AnswerStream {
 
   end(): Uint8Array {
     const pieces: Uint8Array[] = [];
-    const last = this.#done ? undefined : this.#decoder.end();
+    const last = this.#done ? undefined : this.#decoder.end(isWholeData);
     // The empty line that the server left out; one too many is no event.
     if (last !== undefined && this.#passes(last)) pieces.push(last.raw, LINE_BREAKS);
     if (!this.complete) throw interrupted();

@@ -222,7 +222,10 @@ describe('messagesRequestFromChat', () => {
             name: 'n',
             schema: {
               type: 'object',
-              properties: { list: { type: 'array', items: { type: 'object', properties: {} } } },
+              properties: {
+                default: { type: 'object' },
+                list: { type: 'array', items: { type: 'object', properties: {} } },
+              },
               default: { type: 'object' },
             },
           },
@@ -235,6 +238,7 @@ describe('messagesRequestFromChat', () => {
             schema: {
               type: 'object',
               properties: {
+                default: { type: 'object', additionalProperties: false },
                 list: {
                   type: 'array',
                   items: { type: 'object', properties: {}, additionalProperties: false },

@@ -137,10 +137,17 @@ function closedSchema(value: JsonObject): JsonObject {
     : closed;
 }
 
-/** Values that are data rather than schemas stay as they are. */
+/** Members whose values are data rather than schemas. */
+const DATA_MEMBERS = new Set(['enum', 'const', 'default', 'examples', 'required']);
+/** Members whose values are schemas by name. */
+const SCHEMA_MAPS = new Set(['properties', '$defs', 'definitions']);
+
 function closeMember(name: string, member: unknown): unknown {
-  if (name === 'enum' || name === 'const' || name === 'default' || name === 'examples')
-    return member;
+  if (DATA_MEMBERS.has(name)) return member;
+  if (SCHEMA_MAPS.has(name) && isObject(member)) {
+    const schemas = Object.entries(member).map(([key, schema]) => [key, closeMember('', schema)]);
+    return Object.fromEntries(schemas);
+  }
   if (Array.isArray(member)) {
     return member.map((item: unknown) => (isObject(item) ? closedSchema(item) : item));
   }

@@ -7,7 +7,7 @@ const encode = (text: string) => new TextEncoder().encode(text);
 function decode(pieces: readonly Uint8Array[]): ServerSentEvent[] {
   const decoder = new EventDecoder();
   const events = pieces.flatMap((piece) => decoder.push(piece));
-  const last = decoder.end();
+  const last = decoder.end(() => true);
   return last === undefined ? events : [...events, last];
 }
 

@@ -49,9 +49,17 @@ export class EventDecoder {
     return events;
   }
 
-  /** What is left when the stream has ended: some servers leave out the last empty line. */
-  end(): ServerSentEvent | undefined {
-    return this.#start === this.#end ? undefined : this.#takeEvent(this.#end);
+  /**
+   * What is left when the stream has ended: some servers leave out the last empty line. It is given
+   * out when its data is whole, which `isWhole` judges, and is otherwise the trace of a cut.
+   */
+  end(isWhole: (data: string) => boolean): ServerSentEvent | undefined {
+    const raw = this.#buffer.slice(this.#start, this.#end);
+    this.#start = this.#end;
+    const text = decodeUtf8(raw);
+    if (text === undefined) return undefined;
+    const fields = fieldsOf(text);
+    return fields.data !== undefined && isWhole(fields.data) ? { raw, ...fields } : undefined;
   }
 
   #append(bytes: Uint8Array): void {
