@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Connection, Database, Row } from './database.ts';
 import { DatabaseUnavailable, WAITING_MAX } from './database.ts';
@@ -24,14 +27,12 @@ class PgliteError extends Error {
 }
 
 /**
- * Opens, or makes, the database in a directory that no other process may hold. It is opened in the
- * background; the first query waits for it. A thread that dies is replaced at the next query.
+ * The database in a directory that no other process may hold. It is opened, or made, in a thread of
+ * its own at the first query, and again after that thread died.
  */
 export function openPglite(directory: string): Database {
   return new Pglite(directory);
 }
-
-type Work = (connection: Connection) => Promise<unknown>;
 
 class Pglite implements Database {
   readonly #directory: string;
@@ -44,7 +45,6 @@ class Pglite implements Database {
 
   constructor(directory: string) {
     this.#directory = directory;
-    this.#thread = new PgliteThread(directory);
   }
 
   query(sql: string, parameters: readonly unknown[] = []): Promise<readonly Row[]> {
@@ -86,14 +86,15 @@ class Pglite implements Database {
     this.#waiting++;
     const result = this.#last
       .catch(() => {})
-      .then(() => work(this.#living()))
+      .then(async () => work(await this.#living()))
       .finally(() => this.#waiting--);
-    this.#last = result satisfies ReturnType<Work>;
+    this.#last = result;
     return result;
   }
 
-  #living(): PgliteThread {
+  async #living(): Promise<PgliteThread> {
     if (this.#thread === undefined || this.#thread.isDead) {
+      if (!existsSync(join(this.#directory, 'PG_VERSION'))) await makeDatabase(this.#directory);
       this.#thread = new PgliteThread(this.#directory);
     }
     return this.#thread;
@@ -110,6 +111,25 @@ class Pglite implements Database {
     await connection.query('CHECKPOINT');
     this.#checkpoint = String(row.at);
   }
+}
+
+/**
+ * Makes it beside its place, so that a kill leaves no half of one, and in a thread that ends, since
+ * making one takes 250 MB that are freed only then.
+ */
+async function makeDatabase(directory: string): Promise<void> {
+  const making = `${directory}.making`;
+  // Fails at once where the place is taken by something else.
+  await mkdir(directory, { recursive: true });
+  await rm(making, { recursive: true, force: true });
+  const thread = new PgliteThread(making);
+  try {
+    await thread.query('SELECT 1');
+  } finally {
+    await thread.close();
+  }
+  await rmdir(directory);
+  await rename(making, directory);
 }
 
 interface Waiting {

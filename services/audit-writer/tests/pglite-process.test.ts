@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { WAITING_MAX } from '../src/database.ts';
 import { migrate } from '../src/migrate.ts';
 import { openPglite } from '../src/pglite.ts';
 
@@ -18,7 +19,7 @@ test('what PGlite acknowledged survives SIGKILL, twice in a row', async () => {
   for (const round of [1, 2]) {
     acknowledged.push(...(await writeUntilKilled(BATCHES_BEFORE_KILL * round)));
   }
-  const database = openPglite(directory);
+  const database = openPglite(join(directory, 'killed'));
   await migrate(database);
   const rows = await database.query(
     'SELECT request_id::text AS id FROM requests WHERE request_id = ANY ($1::uuid[])',
@@ -29,22 +30,60 @@ test('what PGlite acknowledged survives SIGKILL, twice in a row', async () => {
   await database.close();
 });
 
-test('refuses more queries than may wait', async () => {
-  const database = openPglite(join(directory, 'another'));
-  const queries = Array.from({ length: 65 }, () =>
-    Promise.resolve().then(() => database.query('SELECT 1')),
-  );
-  const outcomes = await Promise.allSettled(queries);
-  const refused = outcomes.filter(({ status }) => status === 'rejected');
-  expect(refused).toEqual([
-    expect.objectContaining({ reason: expect.objectContaining({ name: 'DatabaseUnavailable' }) }),
-  ]);
-  await database.close();
+describe('openPglite', () => {
+  test('makes a database anew where making one was cut short', async () => {
+    const cut = join(directory, 'cut');
+    mkdirSync(`${cut}.making`);
+    writeFileSync(join(`${cut}.making`, 'PG_VERSION'), '18\n');
+    const database = openPglite(cut);
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(existsSync(`${cut}.making`)).toBe(false);
+    await database.close();
+  });
+
+  test('says why it cannot be opened, and opens once it can', async () => {
+    const path = join(directory, 'place');
+    writeFileSync(path, 'a file where the database shall be');
+    const database = openPglite(path);
+    await expect(database.query('SELECT 1')).rejects.toThrow();
+    rmSync(path);
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await database.close();
+  });
+
+  test('refuses one query more than may wait', async () => {
+    const database = openPglite(join(directory, 'killed'));
+    const queries = Array.from({ length: WAITING_MAX + 1 }, async () => database.query('SELECT 1'));
+    const outcomes = await Promise.allSettled(queries);
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused).toMatchObject([{ reason: { name: 'DatabaseUnavailable' } }]);
+    await database.close();
+  });
+
+  test('keeps the log that a reopening replays short', async () => {
+    const database = openPglite(join(directory, 'killed'));
+    await database.query('CREATE TABLE large (value text)');
+    for (let written = 0; written < 40; written++) {
+      await database.transaction((connection) =>
+        connection.query(
+          `INSERT INTO large SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 40000)`,
+        ),
+      );
+    }
+    const [row] = await database.query(
+      `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), redo_lsn)::text AS bytes,
+         pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text AS total
+       FROM pg_control_checkpoint()`,
+    );
+    expect(Number(row?.total)).toBeGreaterThan(40 * 1024 * 1024);
+    expect(Number(row?.bytes)).toBeLessThan(32 * 1024 * 1024);
+    await database.close();
+  });
 });
 
 async function writeUntilKilled(batches: number): Promise<readonly string[]> {
-  const script = fileURLToPath(new URL('writes-to-pglite.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, directory], {
+  const script = fileURLToPath(new URL('writer-main.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, join(directory, 'killed')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

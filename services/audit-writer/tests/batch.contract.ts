@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ATTEMPTS_MAX, TEXT_LENGTH_MAX, TOKENS_MAX } from '../src/event-columns.ts';
+import { BATCH_MAX } from '../src/write-batch.ts';
+import {
+  type DatabaseUnderTest,
+  type MigratedDatabase,
+  openMigrated,
+} from './database-under-test.ts';
+import { eventsOf, keyCreated } from './events.ts';
+
+export function describeBatches({ openEmpty }: DatabaseUnderTest): void {
+  describe('batches', () => {
+    let shared: MigratedDatabase;
+    beforeAll(async () => {
+      shared = await openMigrated(openEmpty);
+    });
+    afterAll(() => shared.database.close());
+
+    const good = () => eventsOf().received();
+    test.each<{ name: string; value: unknown; settlement: string }>([
+      { name: 'no JSON', value: undefined, settlement: 'quarantined: not an event' },
+      {
+        name: 'a missing field',
+        value: { ...good(), tenant: undefined },
+        settlement: 'quarantined: against its schema: tenant: invalid_type',
+      },
+      {
+        name: 'U+0000 in a text',
+        value: { ...good(), model: 'gpt\0' },
+        settlement: 'quarantined: a text holds U+0000',
+      },
+      {
+        name: 'a time after the year 9999',
+        value: { ...good(), receivedAt: 253_402_300_800_000 },
+        settlement: 'quarantined: receivedAt is out of range',
+      },
+      {
+        name: 'more tokens than are possible',
+        value: eventsOf().attempted({
+          usage: {
+            inputTokens: TOKENS_MAX + 1,
+            outputTokens: 0,
+            cachedInputTokens: 0,
+            cacheWriteInputTokens: 0,
+            reasoningTokens: 0,
+          },
+        }),
+        settlement: 'quarantined: inputTokens is out of range',
+      },
+      {
+        name: 'one attempt more than a row holds',
+        value: eventsOf().attempted({ attempt: ATTEMPTS_MAX + 1 }),
+        settlement: 'quarantined: attempt is out of range',
+      },
+      {
+        name: 'a newer schema',
+        value: { ...good(), schema: 2 },
+        settlement: 'retried after 60000 ms',
+      },
+    ])('$name is settled and the rest is written', async ({ value, settlement }) => {
+      const before = eventsOf();
+      const after = eventsOf();
+      const deliveries = await shared.write(before.received(), value, after.received());
+      expect(deliveries.map((delivery) => delivery.settlement)).toEqual([
+        'acknowledged',
+        settlement,
+        'acknowledged',
+      ]);
+      expect(await shared.rowOf(after.requestId)).toBeDefined();
+    });
+
+    test('an event that only the database refuses is found by halving', async () => {
+      const change = keyCreated(eventsOf().requestId);
+      // A lone surrogate passes as text, but not inside JSON.
+      const poison = { ...change, key: { ...change.key, name: '\ud800' } };
+      const events = Array.from({ length: 20 }, () => eventsOf().received());
+      const deliveries = await shared.write(...events.slice(0, 13), poison, ...events.slice(13));
+      expect(deliveries[13]?.settlement).toMatch(/^quarantined: .* SQLSTATE 22/);
+      const others = deliveries.filter((_, index) => index !== 13);
+      expect(others.every(({ settlement }) => settlement === 'acknowledged')).toBe(true);
+      for (const { requestId } of events) expect(await shared.rowOf(requestId)).toBeDefined();
+    });
+
+    test('the largest values that are no poison are stored', async () => {
+      const events = eventsOf();
+      const most = {
+        inputTokens: TOKENS_MAX,
+        outputTokens: TOKENS_MAX,
+        cachedInputTokens: TOKENS_MAX,
+        cacheWriteInputTokens: 0,
+        reasoningTokens: TOKENS_MAX,
+      };
+      const [delivery] = await shared.write(
+        events.attempted({ attempt: ATTEMPTS_MAX, usage: most, errorCode: 'é'.repeat(300) }),
+      );
+      expect(delivery?.settlement).toBe('acknowledged');
+      const row = await shared.rowOf(events.requestId);
+      expect(row?.input_tokens).toBe(TOKENS_MAX);
+      expect(row?.attempt_details[0]?.error_code).toHaveLength(TEXT_LENGTH_MAX);
+    });
+
+    test('a full batch is one transaction', async () => {
+      const events = Array.from({ length: BATCH_MAX }, () => eventsOf().received());
+      const deliveries = await shared.write(...events);
+      expect(deliveries.every(({ settlement }) => settlement === 'acknowledged')).toBe(true);
+      const rows = await shared.database.query(
+        `SELECT count(DISTINCT xmin::text)::text AS transactions, count(*)::text AS rows
+         FROM requests WHERE request_id = ANY ($1::uuid[])`,
+        [events.map(({ requestId }) => requestId)],
+      );
+      expect(rows).toEqual([{ transactions: '1', rows: String(BATCH_MAX) }]);
+    });
+  });
+}
