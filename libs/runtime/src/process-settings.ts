@@ -1,4 +1,4 @@
-import { LOG_LEVELS } from '@gateway/telemetry';
+import { LOG_LEVELS, prepareLogFile } from '@gateway/telemetry';
 import { parseSettings } from './settings.ts';
 import { type Environment, oneOf, port, seconds, text } from './settings-fields.ts';
 
@@ -11,6 +11,10 @@ export function readProcessSettings(environment: Environment) {
       logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, {
         default: 'info',
         description: 'the least severe log lines to write',
+      }),
+      logFile: text('LOG_FILE', {
+        optional: true,
+        description: 'a file for log lines besides standard output: 5 files of 10 MiB at most',
       }),
       operationsHost: text('GATEWAY_METRICS_HOST', {
         default: '127.0.0.1',
@@ -27,5 +31,19 @@ export function readProcessSettings(environment: Environment) {
       }),
     },
     environment,
+    ({ logFile }, report) => {
+      const problem = logFile === undefined ? undefined : whyUnwritable(logFile);
+      if (problem !== undefined)
+        report(`LOG_FILE names a file that cannot be written (${problem})`);
+    },
   );
+}
+
+function whyUnwritable(logFile: string): string | undefined {
+  try {
+    prepareLogFile(logFile);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+  }
 }

@@ -98,7 +98,8 @@ async function superviseService<Settings>(
   const { name } = definition;
   const { version } = manifest;
   const instance = newInstanceId();
-  const logger = createLogger(name, { level: processSettings.logLevel, instance });
+  const { logLevel: level, logFile: file } = processSettings;
+  const logger = createLogger(name, { level, instance, file });
   const health = new HealthChecks();
   const stop = listenForStop(logger, () => health.markDraining());
   const telemetry = await startTelemetry({ service: name, instance, version, logger });

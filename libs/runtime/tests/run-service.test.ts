@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -72,6 +75,26 @@ describe('runService', { timeout: 20_000 }, () => {
       'EXAMPLE_KEY',
     ]);
     expect(output).not.toContain(CANARY);
+  });
+
+  test('exits with 78 when the log file cannot be written', async () => {
+    await using example = startExample({ EXAMPLE_BEHAVIOUR: 'drains', LOG_FILE: '/dev/null/log' });
+    const { exitCode, errors } = await example.ended();
+    expect(exitCode).toBe(78);
+    expect(errors).toContain('LOG_FILE names a file that cannot be written (');
+  });
+
+  test('writes every log line to the log file too, to the last one', async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'gateway-log-'));
+    const file = join(directory.path, 'new/example.log');
+    await using example = startExample({ EXAMPLE_BEHAVIOUR: 'drains', LOG_FILE: file });
+    await example.waitForLine('started');
+    example.kill('SIGTERM');
+    await example.ended();
+    const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line))).toEqual(example.lines);
+    expect(example.lines.at(-1)).toMatchObject({ msg: 'stopped' });
+    expect(lines.join('')).not.toContain(CANARY);
   });
 
   test('drains on SIGTERM, is not ready meanwhile, and exits with 0', async () => {

@@ -1,5 +1,6 @@
 import { isSpanContextValid, trace } from '@opentelemetry/api';
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { LogFile } from './log-file.ts';
 import { getMeter } from './metrics.ts';
 import { redactFields, scrubText } from './redaction.ts';
 
@@ -12,6 +13,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const BUFFERED_LENGTH_MAX = 8 * 1024 * 1024;
 
 let standardOutput: ReturnType<typeof destination> | undefined;
+let logFile: LogFile | undefined;
 let isDiscarded = false;
 
 /**
@@ -30,9 +32,7 @@ function openStandardOutput(): DestinationStream {
 }
 
 function openDestination(): ReturnType<typeof destination> {
-  const dropped = getMeter('telemetry').createCounter('gateway.log.dropped_lines', {
-    description: 'Log lines dropped because standard output was not read',
-  });
+  const countDropped = dropCounter('stdout');
   // Touching process.stdout makes a pipe non-blocking. Without it one write to a stuck reader would
   // hold a thread of libuv's pool for ever, and the exit of the process, which waits for its
   // threads. A closed pipe must not end the process; there is nowhere left to say so.
@@ -44,9 +44,30 @@ function openDestination(): ReturnType<typeof destination> {
     minLength: 1,
     maxLength: BUFFERED_LENGTH_MAX,
   });
-  output.on('drop', () => dropped.add(1));
+  output.on('drop', countDropped);
   output.on('error', () => {});
   return output;
+}
+
+function dropCounter(output: 'stdout' | 'file'): () => void {
+  const dropped = getMeter('telemetry').createCounter('gateway.log.dropped_lines', {
+    description: 'Log lines dropped because they could not be written, or not fast enough',
+  });
+  return () => dropped.add(1, { output });
+}
+
+/** Lines go to both. What the file cannot take is said on standard output. */
+function withFile(path: string, output: DestinationStream): DestinationStream {
+  const onFailure = (error: unknown) => fileLogger.warn({ error }, 'LOG_FILE cannot be written');
+  const file = new LogFile({ path, onDrop: dropCounter('file'), onFailure });
+  const fileLogger = createLogger('log-file', { output });
+  logFile = file;
+  return {
+    write(line) {
+      output.write(line);
+      if (!isDiscarded) file.write(line);
+    },
+  };
 }
 
 export type LoggerOptions = {
@@ -55,6 +76,8 @@ export type LoggerOptions = {
   readonly instance?: string;
   /** Where lines go instead of standard output, for tests. */
   readonly output?: DestinationStream;
+  /** Where lines go too; see `LogFile`. */
+  readonly file?: string | undefined;
 };
 
 /**
@@ -63,7 +86,7 @@ export type LoggerOptions = {
  * removed, see `redaction.ts`. Call it fields first: `logger.warn({ error, attempt }, 'retrying')`.
  */
 export function createLogger(service: string, options: LoggerOptions = {}): Logger {
-  const { level = 'info', instance, output = openStandardOutput() } = options;
+  const { level = 'info', instance, file, output = openStandardOutput() } = options;
   const logger = pino(
     {
       level,
@@ -78,7 +101,7 @@ export function createLogger(service: string, options: LoggerOptions = {}): Logg
       },
       hooks: { streamWrite: scrubText },
     },
-    output,
+    file === undefined ? output : withFile(file, output),
   );
   // Formatters do not see the bindings of children. Children inherit this method.
   const makeChild = logger.child;
@@ -103,17 +126,17 @@ export async function flushLogs(timeoutMs: number): Promise<void> {
   if (output === undefined || isDiscarded) return;
   const flushed = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => flushed.resolve(false), timeoutMs);
+  // The file first: what it cannot take is said on standard output.
+  await Promise.race([logFile?.flush(), flushed.promise]);
   output.flush(() => flushed.resolve(true));
   const isOut = await flushed.promise;
   clearTimeout(timer);
   if (!isOut) discardLogs();
 }
 
-/**
- * Gives up the lines that standard output has not taken yet, and all later ones, so that the
- * process can exit now.
- */
+/** Gives up the lines that are not out yet, and all later ones, so that the process can exit now. */
 export function discardLogs(): void {
   isDiscarded = true;
   standardOutput?.destroy();
+  logFile?.discard();
 }
