@@ -77,7 +77,7 @@ describe('geminiRequestFromChat', () => {
       },
     ],
     [
-      'parallel calls, and their results in one turn',
+      'parallel calls, and their results in one turn and in the order of the calls',
       [
         ...hello,
         {
@@ -103,8 +103,8 @@ describe('geminiRequestFromChat', () => {
           {
             role: 'user',
             parts: [
-              { functionResponse: { name: 'g', response: { b: 2 } } },
               { functionResponse: { name: 'f', response: { result: '[1]' } } },
+              { functionResponse: { name: 'g', response: { b: 2 } } },
             ],
           },
           { role: 'user', parts: [{ text: 'Well?' }] },

@@ -94,7 +94,7 @@ function contentsOf(turns: readonly Turn[], withSignatures: boolean): readonly A
   const names = new Map<string, string>();
   const contents: ApiContent[] = [];
   let previous: string | undefined;
-  for (const turn of turns) {
+  for (const turn of inCallOrder(turns)) {
     const { role } = turn.message;
     const parts = partsOfTurn(turn, names, withSignatures);
     if (parts.length === 0) continue;
@@ -104,6 +104,26 @@ function contentsOf(turns: readonly Turn[], withSignatures: boolean): readonly A
   }
   if (contents.length > 0) return contents;
   throw invalidField('messages', "Invalid 'messages': expected at least one that is not empty.");
+}
+
+/** Google tells the results of parallel calls of one function by their order alone. */
+function inCallOrder(turns: readonly Turn[]): readonly Turn[] {
+  const places = new Map<string, number>();
+  const placeOf = ({ message }: Turn) =>
+    message.role === 'tool' ? (places.get(message.tool_call_id) ?? 0) : 0;
+  const ordered: Turn[] = [];
+  let results: Turn[] = [];
+  for (const turn of turns) {
+    if (turn.message.role === 'tool') {
+      results.push(turn);
+      continue;
+    }
+    ordered.push(...results.toSorted((left, right) => placeOf(left) - placeOf(right)), turn);
+    results = [];
+    if (turn.message.role !== 'assistant') continue;
+    for (const [place, { id }] of (turn.message.tool_calls ?? []).entries()) places.set(id, place);
+  }
+  return [...ordered, ...results.toSorted((left, right) => placeOf(left) - placeOf(right))];
 }
 
 function partsOfTurn(
