@@ -52,11 +52,15 @@ export async function startAuditWriter(
   const database = openDatabase(settings);
   resources.defer(() => database.close());
   const outage = new DatabaseOutage(logger);
-  resources.use(health.register('database', () => outage.reason ?? true));
+  let isOpen = false;
+  const whyUnusable = () => outage.reason ?? (isOpen ? undefined : 'the database is being opened');
+  resources.use(health.register('database', () => whyUnusable() ?? true));
+  resources.use(health.register('bus', () => bus.outage ?? true));
   const queries = await bus.respond(
     auditQueryEndpoint,
     async ({ value }) => {
-      if (outage.reason !== undefined) throw auditUnavailable(outage.reason);
+      const reason = whyUnusable();
+      if (reason !== undefined) throw auditUnavailable(reason);
       return { value: await queryAudit(database, value) };
     },
     { concurrencyMax: QUERIES_MAX },
@@ -66,7 +70,8 @@ export async function startAuditWriter(
   const stopping = new AbortController();
   const signal = AbortSignal.any([context.signal, stopping.signal]);
   const opened = openUntilDone(database, outage, signal);
-  const consuming = opened.then(async (isOpen) => {
+  const consuming = opened.then(async (hasOpened) => {
+    isOpen = hasOpened;
     if (!isOpen) return undefined;
     keepProbing(database, outage, signal);
     keepPartitions(database, logger, signal);
@@ -101,10 +106,10 @@ async function openUntilDone(
     try {
       await migrate(database);
       await makePartitions(database, new Date());
-      outage.end();
+      outage.end('opening');
       return true;
     } catch (error) {
-      outage.begin(error);
+      outage.begin('opening', error);
       await pause(TRY_AGAIN_MS, signal);
     }
   }
@@ -139,8 +144,8 @@ async function keepProbing(
 ): Promise<void> {
   while (await pause(PROBE_INTERVAL_MS, signal)) {
     await database.query('SELECT 1').then(
-      () => outage.end(),
-      (error: unknown) => outage.begin(error),
+      () => outage.end('probing'),
+      (error: unknown) => outage.begin('probing', error),
     );
   }
 }

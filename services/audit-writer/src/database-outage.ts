@@ -1,8 +1,14 @@
 import type { Logger } from '@gateway/telemetry';
 
-/** Why the database cannot be used now. What writes, asks and probes it reports here. */
+/**
+ * What found the fault, and has to find it gone: a database that answers a probe may still refuse to
+ * write, since a replica that was not promoted does so.
+ */
+export type OutageSource = 'opening' | 'writing' | 'probing';
+
+/** Why the database cannot be used now. */
 export class DatabaseOutage {
-  #reason: string | undefined = 'the database is being opened';
+  readonly #reasons = new Map<OutageSource, string>();
   readonly #logger: Logger;
 
   constructor(logger: Logger) {
@@ -11,19 +17,18 @@ export class DatabaseOutage {
 
   /** Undefined when it can be used. */
   get reason(): string | undefined {
-    return this.#reason;
+    return this.#reasons.values().next().value;
   }
 
-  begin(error: unknown): void {
+  begin(source: OutageSource, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    if (reason === this.#reason) return;
-    this.#reason = reason;
-    this.#logger.error({ error }, 'the database cannot be used, events wait');
+    if (this.#reasons.get(source) === reason) return;
+    this.#reasons.set(source, reason);
+    this.#logger.error({ error, source }, 'the database cannot be used, events wait');
   }
 
-  end(): void {
-    if (this.#reason === undefined) return;
-    this.#reason = undefined;
+  end(source: OutageSource): void {
+    if (!this.#reasons.delete(source) || this.reason !== undefined) return;
     this.#logger.info('the database can be used');
   }
 }

@@ -108,7 +108,12 @@ async function runScript(client: pg.PoolClient, sql: string): Promise<void> {
 
 function unavailable(thrown: unknown): never {
   if (sqlState(thrown) !== undefined) throw thrown;
-  // Node's own messages name hosts and ports; a password is never part of them.
-  const message = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
-  throw new DatabaseUnavailable(message, { cause: thrown });
+  throw new DatabaseUnavailable(describe(thrown), { cause: thrown });
+}
+
+/** Node's own messages name hosts and ports, never a password; of several attempts at once, none. */
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  if (thrown.message !== '') return thrown.message;
+  return 'code' in thrown ? String(thrown.code) : thrown.name;
 }

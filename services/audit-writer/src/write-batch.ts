@@ -96,6 +96,7 @@ class BatchWriter {
       } catch (error) {
         const failure = failureOf(error);
         const [first] = part;
+        if (failure === 'data') this.#options.outage.end('writing');
         if (failure !== 'unavailable' && part.length > 1) {
           if (failure === 'slow') this.#partMax = Math.ceil(part.length / 2);
           todo.push(...inParts(part, Math.ceil(part.length / 2)));
@@ -105,7 +106,7 @@ class BatchWriter {
           continue;
         } else {
           todo.push(part);
-          this.#options.outage.begin(error);
+          this.#options.outage.begin('writing', error);
           await delay(TRY_AGAIN_MS, undefined, { signal: this.#options.signal }).catch(() => {});
         }
       }
@@ -126,7 +127,8 @@ class BatchWriter {
     );
     for (const { delivery } of part) delivery.acknowledge();
     settledEvents.add(part.length, { outcome: 'written' });
-    this.#options.outage.end();
+    this.#options.outage.end('writing');
+    this.#options.outage.end('probing');
     this.#partMax = Math.min(this.#partMax * 2, BATCH_MAX);
   }
 
