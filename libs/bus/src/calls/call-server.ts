@@ -33,7 +33,7 @@ export interface CallServerSetup<Request, Head> {
   readonly worker: string;
   readonly clock: Clock;
   /** Called before the handler runs, so that control messages find the call. */
-  opened(call: IncomingCallMachine<Request, Head>): void;
+  opened(call: IncomingCallMachine<Request, Head>, opening: CallOpening): void;
   /** The handler left its event unpublished or did not end its call: for the log. */
   failed(error: unknown): void;
 }
@@ -82,7 +82,7 @@ export class CallServer<Request, Head> {
       sendFailure(arrival, toGatewayError(error));
       return;
     }
-    opened(call);
+    opened(call, opening);
     try {
       await runInConsumerSpan(endpoint, arrival.carrier, () => handler(call));
       if (call.isClosed) return;

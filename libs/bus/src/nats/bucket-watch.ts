@@ -58,8 +58,9 @@ interface Round {
   readonly subscription: NatsSubscription;
   /** Keys of the snapshot. */
   readonly seen: Set<string>;
-  /** Messages of the snapshot, once the server has said so. */
-  snapshotSize: number | undefined;
+  /** Whether the server has said how much there is; messages before that wait in `early`. */
+  isCreated: boolean;
+  isCaughtUp: boolean;
   received: number;
   readonly early: Msg[];
   callOffSilence: () => void;
@@ -112,7 +113,8 @@ export class BucketWatch {
         },
       }),
       seen: new Set(),
-      snapshotSize: undefined,
+      isCreated: false,
+      isCaughtUp: false,
       received: 0,
       early: [],
       callOffSilence: () => {},
@@ -122,9 +124,9 @@ export class BucketWatch {
     try {
       const pending = await this.#createConsumer(round);
       if (this.#round !== round) return;
-      round.snapshotSize = pending;
+      round.isCreated = true;
+      if (pending === 0) this.#caughtUp(round);
       for (const message of round.early.splice(0)) this.#received(round, message);
-      this.#finishSnapshot(round);
     } catch (error) {
       const { logger, bucket } = this.#setup;
       logger?.warn({ error, bucket }, 'bucket not watched yet');
@@ -132,7 +134,7 @@ export class BucketWatch {
     }
   }
 
-  /** How many messages the snapshot has. */
+  /** How many messages there are. */
   async #createConsumer({ consumer, inbox }: Round): Promise<number> {
     const { mux, bucket } = this.#setup;
     const stream = bucketStream(bucket);
@@ -173,7 +175,7 @@ export class BucketWatch {
       if (message.reply) message.respond();
       return;
     }
-    if (round.snapshotSize === undefined) {
+    if (!round.isCreated) {
       round.early.push(message);
       return;
     }
@@ -184,7 +186,8 @@ export class BucketWatch {
       return;
     }
     this.#report(round, message, position.revision);
-    this.#finishSnapshot(round);
+    // Not a count of messages: one may be overwritten before it is delivered.
+    if (position.pending === 0) this.#caughtUp(round);
   }
 
   #report(round: Round, message: Msg, revision: number): void {
@@ -202,8 +205,9 @@ export class BucketWatch {
     if (this.#known.delete(key)) this.#setup.watcher.changed(key, undefined);
   }
 
-  #finishSnapshot(round: Round): void {
-    if (round.received !== round.snapshotSize) return;
+  #caughtUp(round: Round): void {
+    if (round.isCaughtUp) return;
+    round.isCaughtUp = true;
     for (const key of [...this.#known.keys()]) if (!round.seen.has(key)) this.#forget(key);
     if (this.#isReady) return;
     this.#isReady = true;
@@ -230,9 +234,13 @@ export class BucketWatch {
   }
 }
 
-/** Count of deliveries of the consumer and stream sequence, from `$JS.ACK…`. */
-function consumerPosition(reply: string): { delivered: number; revision: number } {
+/** Stream sequence, count of deliveries and what waits behind this one, from `$JS.ACK…`. */
+function consumerPosition(reply: string) {
   const tokens = reply.split('.');
   const at = tokens.length === 9 ? 5 : 7;
-  return { revision: Number(tokens[at]), delivered: Number(tokens[at + 1]) };
+  return {
+    revision: Number(tokens[at]),
+    delivered: Number(tokens[at + 1]),
+    pending: Number(tokens[at + 3]),
+  };
 }

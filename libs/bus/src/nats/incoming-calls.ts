@@ -9,7 +9,12 @@ import {
 } from '@gateway/protocol';
 import { headers, type Msg } from '@nats-io/transport-node';
 import { z } from 'zod';
-import type { CallHandler, ServeOptions, Subscription } from '../bus.ts';
+import {
+  type CallHandler,
+  PING_INTERVAL_MS,
+  type ServeOptions,
+  type Subscription,
+} from '../bus.ts';
 import {
   type CallOpening,
   callKey,
@@ -42,18 +47,25 @@ const callHeader = z.object({
 
 type CallHeader = z.infer<typeof callHeader> & CallOpening;
 /** What a call hears of its transport, whatever its endpoint. */
-type Listening = Pick<IncomingCallMachine<unknown, unknown>, 'control' | 'callerGone' | 'busLost'>;
+interface OpenCall {
+  readonly machine: Pick<
+    IncomingCallMachine<unknown, unknown>,
+    'control' | 'callerGone' | 'busLost' | 'requestId' | 'attempt'
+  >;
+  readonly caller: string;
+}
 
 export class IncomingCalls {
   readonly #setup: CallsSetup;
-  readonly #calls = new Map<string, Listening>();
+  readonly #calls = new Map<string, OpenCall>();
   #subscribed: Promise<void> | undefined;
+  #probing = false;
 
   constructor(setup: CallsSetup) {
     this.#setup = setup;
     setup.keeper.listen({
       lost: () => {
-        for (const call of [...this.#calls.values()]) call.busLost();
+        for (const { machine } of [...this.#calls.values()]) machine.busLost();
       },
     });
   }
@@ -69,9 +81,7 @@ export class IncomingCalls {
     const server = new CallServer<Request, Head>({
       ...{ endpoint, handler, options, clock },
       worker: identity.instance,
-      opened: (call) => {
-        this.#calls.set(callKey(call.requestId, call.attempt), call);
-      },
+      opened: (machine, { caller }) => this.#opened({ machine, caller }),
       failed: (error) => logger?.warn({ error, endpoint: endpoint.template }, 'call failed'),
     });
     const subscription = await keeper.subscribe(endpoint.subject, {
@@ -98,6 +108,38 @@ export class IncomingCalls {
         if (error === null && isNoResponders(message)) this.#foundNobody(message.subject);
       },
     });
+  }
+
+  #opened(call: OpenCall): void {
+    if (!this.#probing) this.#scheduleProbe();
+    this.#calls.set(callKey(call.machine.requestId, call.machine.attempt), call);
+  }
+
+  /** A call that waits, for its provider or for credit, sends no frame that could find nobody. */
+  #scheduleProbe(): void {
+    this.#probing = true;
+    this.#setup.clock.after(PING_INTERVAL_MS, () => {
+      this.#probing = false;
+      if (this.#calls.size === 0) return;
+      this.#probeCallers();
+      this.#scheduleProbe();
+    });
+  }
+
+  /** One empty message to each caller, which it ignores. */
+  #probeCallers(): void {
+    const { identity, keeper } = this.#setup;
+    const probed = new Set<string>();
+    for (const { machine, caller } of this.#calls.values()) {
+      if (probed.has(caller)) continue;
+      probed.add(caller);
+      const { requestId: request, attempt } = machine;
+      keeper.connection?.publish(
+        subjects.reply({ ingress: caller, request, attempt, leg: 'frames' }),
+        undefined,
+        { reply: subjects.hop(identity.instance, caller, request, attempt) },
+      );
+    }
   }
 
   #arrived(server: Pick<CallServer<never, never>, 'arrive'>, message: Msg): void {
@@ -173,7 +215,8 @@ export class IncomingCalls {
     }
     try {
       const control = decodeJson(controlMessage, message.data);
-      this.#calls.get(callKey(control.requestId, control.attempt))?.control(control);
+      const call = this.#calls.get(callKey(control.requestId, control.attempt));
+      call?.machine.control(control);
     } catch (error) {
       this.#setup.logger?.warn({ error }, 'unreadable control message');
     }
@@ -184,9 +227,10 @@ export class IncomingCalls {
     const address = parseHopSubject(hopSubject);
     if (address === undefined) return;
     const { ingress, request, attempt } = address;
-    const call = this.#calls.get(callKey(request, attempt));
-    if (call !== undefined) {
-      call.callerGone();
+    if (this.#calls.has(callKey(request, attempt))) {
+      for (const { machine, caller } of [...this.#calls.values()]) {
+        if (caller === ingress) machine.callerGone();
+      }
       return;
     }
     // For a caller that is gone this reaches nobody either, and nobody answers.
