@@ -41,7 +41,7 @@ describe('BucketFile', () => {
     await bucket.put('a', 1);
     const told: string[] = [];
     let inside = false;
-    const subscription = await bucket.watch({
+    const watching = bucket.watch({
       changed(key, entry) {
         expect(inside).toBe(false);
         inside = true;
@@ -51,6 +51,8 @@ describe('BucketFile', () => {
       },
       ready: () => told.push('ready'),
     });
+    expect(told).toEqual([]);
+    const subscription = await watching;
     await waitFor(() => told.length === 3, { what: 'the change made by the watcher' });
     await Promise.all([bucket.put('b', 2), bucket.put('b', 3), bucket.delete('b')]);
     await waitFor(() => told.length === 6, { what: 'three changes' });

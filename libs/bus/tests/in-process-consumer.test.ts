@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ControlEvent, consumers, newInstanceId, subjects } from '@gateway/protocol';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus, Delivery } from '../src/bus.ts';
+import { CURSOR_SAVE_INTERVAL_MS } from '../src/in-process/consumer-cursor.ts';
 import { openInProcessHub } from '../src/in-process/hub.ts';
 import type { InProcessBus } from '../src/in-process/in-process-bus.ts';
 import { controlEvent } from './contract/sample-messages.ts';
@@ -131,6 +133,47 @@ describe('a durable consumer of the in-process bus', () => {
     expect(deliveries[2]?.deliveries).toBe(2);
     deliveries[0]?.acknowledge();
     expect(await bus.backlog(auditWriter)).toEqual({ pending: 1, quarantined: 0 });
+  });
+
+  test('waits the whole time for the answer to each delivery', async () => {
+    const { bus, clock } = await openBus(await temporaryDirectory());
+    await publishMany(bus, 1);
+    const deliveries = await collect(bus);
+    await arrived(deliveries, 1);
+    deliveries[0]?.retry(10_000);
+    clock.advance(10_000);
+    await arrived(deliveries, 2);
+    clock.advance(auditWriter.acknowledgeWithinMs - 1);
+    await publishMany(bus, 1);
+    await arrived(deliveries, 3);
+    expect(deliveries.map((delivery) => delivery.deliveries)).toEqual([1, 2, 1]);
+    clock.advance(1);
+    await arrived(deliveries, 4);
+    expect(deliveries[3]?.deliveries).toBe(3);
+  });
+
+  test('writes its position down a second after an event is settled', async () => {
+    const directory = await temporaryDirectory();
+    const { bus, clock } = await openBus(directory);
+    await publishMany(bus, 3);
+    const deliveries = await collect(bus);
+    await arrived(deliveries, 3);
+    deliveries[0]?.acknowledge();
+    deliveries[2]?.acknowledge();
+    clock.advance(CURSOR_SAVE_INTERVAL_MS);
+    const path = join(directory, 'audit-writer.cursor.json');
+    await waitFor(() => existsSync(path), { what: 'the cursor' });
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({ position: 3, unsettled: [2] });
+  });
+
+  test('starts from the oldest event where its cursor is unreadable', async () => {
+    const directory = await temporaryDirectory();
+    const first = await openBus(directory);
+    await publishMany(first.bus, 2);
+    await first.hub.close();
+    await writeFile(join(directory, 'audit-writer.cursor.json'), '{"position":');
+    const { bus } = await openBus(directory);
+    await arrived(await collect(bus, acknowledge), 2);
   });
 
   test('retries what a failing handler left, after a growing delay', async () => {

@@ -50,6 +50,7 @@ async function consumeRest(directory: string): Promise<Map<string, number>> {
   await waitFor(async () => (await bus.backlog(consumers.auditWriter)).pending === 0, {
     what: 'an empty backlog',
   });
+  expect(await bus.backlog(consumers.auditWriter)).toEqual({ pending: 0, quarantined: 0 });
   await bus.drain();
   await hub.close();
   return seen;

@@ -58,6 +58,10 @@ describe('DurableLog', () => {
       expect(reopened.damaged).toEqual([]);
       await reopened.log.append(logMessage('id-3'));
       expect(await readAll(reopened.log)).toEqual(['id-0', 'id-1', 'id-3']);
+      await reopened.log.close();
+      const again = await openLog(torn);
+      expect(again.found.map(({ id }) => id)).toEqual(['id-0', 'id-1', 'id-3']);
+      expect(again.damaged).toEqual([]);
     }
   });
 

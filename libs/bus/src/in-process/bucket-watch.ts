@@ -3,15 +3,13 @@ import type { Logger } from './durable-log.ts';
 import { readEntry, type StoredEntry } from './stored-entry.ts';
 
 /**
- * Tells one watcher of changes in order, from a turn of its own: never inside the call that made the
- * change, and never inside another call of the watcher.
+ * Tells one watcher of changes in order, never inside the call that made the change and never inside
+ * another call of the watcher.
  */
 export class BucketWatch implements Subscription {
   readonly #watcher: BucketWatcher;
   readonly #logger: Logger;
   readonly #ended: () => void;
-  readonly #waiting: (() => void)[] = [];
-  #telling = false;
   #closed = false;
 
   constructor(watcher: BucketWatcher, logger: Logger, ended: () => void) {
@@ -38,21 +36,13 @@ export class BucketWatch implements Subscription {
   }
 
   #tell(what: () => void): void {
-    this.#waiting.push(what);
-    if (this.#telling) return;
-    this.#telling = true;
-    queueMicrotask(() => this.#tellWaiting());
-  }
-
-  #tellWaiting(): void {
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      if (this.#closed) continue;
+    queueMicrotask(() => {
+      if (this.#closed) return;
       try {
-        next();
+        what();
       } catch (error) {
         this.#logger.error({ error }, 'a watcher of a bucket failed');
       }
-    }
-    this.#telling = false;
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import type { Clock } from '../calls/clock.ts';
 import type { Logger } from './durable-log.ts';
 import { replaceFile } from './replace-file.ts';
 
@@ -14,18 +15,27 @@ export type CursorState = z.infer<typeof cursorText>;
 /** Settlements since the last write are lost with the process, and their events delivered again. */
 export const CURSOR_SAVE_INTERVAL_MS = 1_000;
 
+export interface ConsumerCursorOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly state: () => CursorState;
+}
+
 /** Keeps a consumer's state in a small file, written at most once in an interval. */
 export class ConsumerCursor {
   readonly #path: string;
   readonly #logger: Logger;
   readonly #state: () => CursorState;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #callOff: (() => void) | undefined;
   #saving: Promise<void> = Promise.resolve();
 
-  constructor(path: string, logger: Logger, state: () => CursorState) {
-    this.#path = path;
-    this.#logger = logger;
-    this.#state = state;
+  constructor(options: ConsumerCursorOptions) {
+    this.#path = options.path;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#state = options.state;
   }
 
   /** Undefined where there is none or it is unreadable: then everything kept is delivered again. */
@@ -41,15 +51,12 @@ export class ConsumerCursor {
   }
 
   changed(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.save();
-    }, CURSOR_SAVE_INTERVAL_MS).unref();
+    this.#callOff ??= this.#clock.after(CURSOR_SAVE_INTERVAL_MS, () => void this.save());
   }
 
   async save(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#callOff?.();
+    this.#callOff = undefined;
     this.#saving = this.#saving.then(async () => {
       await replaceFile(this.#path, JSON.stringify(this.#state()));
     });

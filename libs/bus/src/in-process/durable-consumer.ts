@@ -65,7 +65,8 @@ export class DurableConsumer {
     this.definition = options.definition;
     this.clock = options.clock;
     this.logger = options.logger;
-    this.#cursor = new ConsumerCursor(options.cursorPath, options.logger, () => this.#state());
+    const { cursorPath: path, clock, logger } = options;
+    this.#cursor = new ConsumerCursor({ path, clock, logger, state: () => this.#state() });
   }
 
   /** Reads where the consumer was. The log's records are then shown to `found`, before `start`. */

@@ -1,0 +1,146 @@
+import {
+  consumers,
+  GatewayError,
+  type InferenceHead,
+  type InferenceRequest,
+  inferenceEndpoint,
+  type ModelsRequest,
+  modelsEndpoint,
+  newInstanceId,
+  newRequestId,
+} from '@gateway/protocol';
+import { startTelemetry } from '@gateway/telemetry';
+import { context, createContextKey } from '@opentelemetry/api';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { CallHandler, Message } from '../src/bus.ts';
+import { openInProcessHub } from '../src/in-process/hub.ts';
+import type { InProcessBus } from '../src/in-process/in-process-bus.ts';
+import {
+  attempted,
+  callOptions,
+  collect,
+  controlEvent,
+  errorOf,
+  HEAD,
+  inferenceRequest,
+  rejection,
+} from './contract/sample-messages.ts';
+import { temporaryDirectory } from './in-process-fixture.ts';
+
+const ask = { value: { configurationRevision: 'r' } };
+
+async function openPeers() {
+  const hub = await openInProcessHub({ directory: await temporaryDirectory() });
+  onTestFinished(() => hub.close());
+  const ingress = hub.connect({ service: 'ingress', instance: newInstanceId() }) as InProcessBus;
+  const worker = hub.connect({ service: 'provider-worker', instance: newInstanceId() });
+  return { hub, ingress, worker: worker as InProcessBus };
+}
+
+describe('the buses of one process', () => {
+  test('a killed caller says nothing: the worker hears that it is gone', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = inferenceEndpoint('demo');
+    const aborted = Promise.withResolvers<unknown>();
+    const handler: CallHandler<InferenceRequest, InferenceHead> = async (incoming) => {
+      incoming.accept();
+      incoming.head(HEAD);
+      await new Promise((resolve) => incoming.signal.addEventListener('abort', resolve));
+      aborted.resolve(incoming.signal.reason);
+      await incoming.fail(incoming.signal.reason);
+    };
+    await worker.serve(endpoint, handler, { concurrencyMax: 1 });
+    const requestId = newRequestId();
+    const value = inferenceRequest('demo', requestId);
+    const call = ingress.call(endpoint, { value }, callOptions(requestId));
+    const iterator = call[Symbol.asyncIterator]();
+    await iterator.next();
+    await iterator.next();
+    ingress.close();
+    expect(await aborted.promise).toMatchObject({ code: 'client_closed' });
+    expect((await iterator.next()).value).toMatchObject({ error: { code: 'stream_interrupted' } });
+  });
+
+  test('a bus that is closed under its calls aborts them and stores what they spent', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = inferenceEndpoint('demo');
+    const stored = Promise.withResolvers<unknown>();
+    const handler: CallHandler<InferenceRequest, InferenceHead> = async (incoming) => {
+      incoming.accept();
+      await new Promise((resolve) => incoming.signal.addEventListener('abort', resolve));
+      await incoming.fail(incoming.signal.reason, attempted(incoming.requestId));
+      stored.resolve(incoming.signal.reason);
+    };
+    await worker.serve(endpoint, handler, { concurrencyMax: 1 });
+    const requestId = newRequestId();
+    const value = inferenceRequest('demo', requestId);
+    const call = ingress.call(endpoint, { value }, callOptions(requestId));
+    await call[Symbol.asyncIterator]().next();
+    worker.close();
+    expect(await stored.promise).toMatchObject({ code: 'bus_unavailable' });
+    expect(errorOf(await collect(call)).code).toBe('worker_lost');
+    expect(await ingress.backlog(consumers.auditWriter)).toEqual({ pending: 1, quarantined: 0 });
+  });
+
+  test('a request that waits when its bus is closed fails', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = modelsEndpoint('demo');
+    await worker.respond(endpoint, () => new Promise(() => {}), { concurrencyMax: 1 });
+    const request = ingress.request(endpoint, ask, { timeoutMs: 5_000 });
+    ingress.close();
+    expect((await rejection(request)).code).toBe('bus_unavailable');
+    expect((await rejection(ingress.publish(controlEvent()))).code).toBe('audit_unavailable');
+  });
+
+  test('a responder runs in what crosses a wire of its sender, and in nothing else', async () => {
+    const telemetry = await startTelemetry({ service: 'bus-test', instance: 'i', version: '0' });
+    onTestFinished(() => telemetry.shutdown());
+    const { ingress, worker } = await openPeers();
+    const key = createContextKey('only here');
+    const seen: unknown[] = [];
+    const endpoint = modelsEndpoint('demo');
+    const respond = async () => {
+      seen.push(context.active().getValue(key));
+      return { value: { models: [] } };
+    };
+    await worker.respond(endpoint, respond, { concurrencyMax: 1 });
+    await context.with(context.active().setValue(key, 'value'), async () => {
+      expect(context.active().getValue(key)).toBe('value');
+      await ingress.request(endpoint, ask, { timeoutMs: 5_000 });
+    });
+    expect(seen).toEqual([undefined]);
+  });
+
+  test('values are copied and bodies are not', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = modelsEndpoint('demo');
+    const models = [{ id: 'demo' }];
+    const body = Buffer.from('body');
+    let received: Uint8Array | undefined;
+    const respond = async (message: Message<ModelsRequest>) => {
+      received = message.body;
+      return { value: { models } };
+    };
+    await worker.respond(endpoint, respond, { concurrencyMax: 1 });
+    const reply = await ingress.request(endpoint, { ...ask, body }, { timeoutMs: 5_000 });
+    expect(received).toBe(body);
+    expect(reply.value.models).toEqual(models);
+    expect(reply.value.models[0]).not.toBe(models[0]);
+  });
+
+  test('two that keep each other busy let timers run', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = inferenceEndpoint('demo');
+    const handler: CallHandler<InferenceRequest, InferenceHead> = async (incoming) => {
+      incoming.accept();
+      incoming.head(HEAD);
+      while (!incoming.signal.aborted) await incoming.data(Buffer.from('more'));
+    };
+    await worker.serve(endpoint, handler, { concurrencyMax: 1 });
+    const requestId = newRequestId();
+    const value = inferenceRequest('demo', requestId);
+    const call = ingress.call(endpoint, { value }, callOptions(requestId));
+    setTimeout(() => call.cancel(new GatewayError('client_closed', 'Enough.')), 1);
+    expect(errorOf(await collect(call)).code).toBe('client_closed');
+  });
+});
