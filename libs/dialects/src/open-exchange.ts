@@ -1,3 +1,4 @@
+import { chatClient } from './chat/client.ts';
 import { openPassingExchange } from './chat/pass-exchange.ts';
 import type { Exchange, ExchangeOptions, ProviderDialect } from './exchange.ts';
 import { geminiTranslator } from './gemini/translator.ts';
@@ -6,8 +7,8 @@ import { openTranslatedExchange } from './translated-exchange.ts';
 
 const OPEN: Readonly<Record<ProviderDialect, (options: ExchangeOptions) => Exchange>> = {
   chat: openPassingExchange,
-  messages: (options) => openTranslatedExchange(options, messagesTranslator),
-  gemini: (options) => openTranslatedExchange(options, geminiTranslator),
+  messages: (options) => openTranslatedExchange(options, chatClient, messagesTranslator),
+  gemini: (options) => openTranslatedExchange(options, chatClient, geminiTranslator),
 };
 
 /**

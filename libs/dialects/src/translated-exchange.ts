@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { AnswerRecord } from './answer-record.ts';
-import { asChatRequest } from './chat/parse-request.ts';
+import type { AnswerWriter } from './answer-writer.ts';
 import { badAnswer, readAnswerJson } from './chat/read-answer.ts';
-import { writeWholeAnswer } from './chat/write-answer.ts';
-import { ChunkWriter } from './chat/write-stream.ts';
+import type { ClientTranslator } from './client-translator.ts';
 import type { AnswerStream, Exchange, ExchangeOptions } from './exchange.ts';
 import { decodeUtf8, readJson } from './json/read-json.ts';
 import { EVENT_STREAM, JSON_TYPE } from './media-types.ts';
@@ -14,18 +13,22 @@ import { interrupted } from './stream-interrupted.ts';
 import { refuseUnsupported } from './support.ts';
 import type { AnswerContext, EventReader, Translator } from './translator.ts';
 
-/** A client that speaks chat completions and a provider that speaks something else. */
-export function openTranslatedExchange(options: ExchangeOptions, translator: Translator): Exchange {
+/** A client and a provider that speak different dialects, by way of chat completions. */
+export function openTranslatedExchange(
+  options: ExchangeOptions,
+  client: ClientTranslator,
+  translator: Translator,
+): Exchange {
   const { model, stream, includeUsage } = options;
   const record = new AnswerRecord();
   const createdSeconds = Math.floor(Date.now() / 1000);
   const contentType = stream ? EVENT_STREAM : JSON_TYPE;
-  const request = asChatRequest(readJson(decodeUtf8(options.body)));
+  const request = client.request(readJson(decodeUtf8(options.body)));
   refuseUnsupported(request, translator.target);
   const context: AnswerContext = {
     record,
     model,
-    fallbackId: `chatcmpl-${randomUUID()}`,
+    fallbackId: `${client.idPrefix}${randomUUID()}`,
     oneToolCall: request.parallel_tool_calls === false,
   };
   const { path, headers, body } = translator.request(request, model, stream);
@@ -41,11 +44,11 @@ export function openTranslatedExchange(options: ExchangeOptions, translator: Tra
       const value = readAnswerJson(bytes);
       const error = translator.errorInAnswer(value);
       if (error !== undefined) throw error;
-      return writeWholeAnswer(translator.answer(value, context), record, createdSeconds);
+      return client.answer(translator.answer(value, context), record, createdSeconds);
     },
     stream: () => {
       const head = { id: context.fallbackId, model, createdSeconds, includeUsage };
-      const writer = new ChunkWriter(record, head);
+      const writer = client.writer(record, head);
       return new TranslatedStream(writer, translator.events(writer, context), translator);
     },
     error: (status, answerHeaders, bytes) => {
@@ -57,11 +60,11 @@ export function openTranslatedExchange(options: ExchangeOptions, translator: Tra
 
 class TranslatedStream implements AnswerStream {
   readonly #decoder = new EventDecoder();
-  readonly #writer: ChunkWriter;
+  readonly #writer: AnswerWriter;
   readonly #reader: EventReader;
   readonly #translator: Translator;
 
-  constructor(writer: ChunkWriter, reader: EventReader, translator: Translator) {
+  constructor(writer: AnswerWriter, reader: EventReader, translator: Translator) {
     this.#writer = writer;
     this.#reader = reader;
     this.#translator = translator;

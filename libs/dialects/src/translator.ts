@@ -1,8 +1,8 @@
 import type { GatewayError } from '@gateway/protocol';
 import type { AnswerRecord } from './answer-record.ts';
+import type { AnswerWriter } from './answer-writer.ts';
 import type { WholeAnswer } from './chat/chat-answer.ts';
 import type { ChatRequest } from './chat/chat-request.ts';
-import type { ChunkWriter } from './chat/write-stream.ts';
 import type { JsonObject } from './json/read-json.ts';
 import type { SaidError } from './provider-error.ts';
 import type { Target } from './support.ts';
@@ -22,7 +22,7 @@ export interface AnswerContext {
   readonly oneToolCall: boolean;
 }
 
-/** Reads a provider's events into a ChunkWriter. Made for one stream. */
+/** Reads a provider's events into a AnswerWriter. Made for one stream. */
 export interface EventReader {
   /** One event's data. Throws the error that the provider says, or `provider_bad_response`. */
   event(value: unknown): void;
@@ -38,7 +38,7 @@ export interface Translator {
   /** Throws `invalid_request` for what the provider cannot be asked, naming the field. */
   request(request: ChatRequest, model: string, stream: boolean): TranslatedRequest;
   answer(value: unknown, context: AnswerContext): WholeAnswer;
-  events(writer: ChunkWriter, context: AnswerContext): EventReader;
+  events(writer: AnswerWriter, context: AnswerContext): EventReader;
   saidInError(value: unknown): SaidError;
   errorInAnswer(value: unknown): GatewayError | undefined;
 }

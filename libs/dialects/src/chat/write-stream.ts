@@ -1,26 +1,18 @@
 /**
- * Writes the chunks of a streamed chat completion. A vendor's state machine says what happens, in
- * the order it happens; the shape of the chunks and the facts of the answer are kept here.
+ * Writes the chunks of a streamed chat completion.
  *
  * Per choice: a chunk with the role first, deltas, one chunk with the finish reason. After the last
  * choice: the usage chunk when the client asked for one, then `[DONE]`.
  */
 import type { AnswerRecord } from '../answer-record.ts';
+import type { AnswerWriter, StreamHead } from '../answer-writer.ts';
 import type { JsonObject } from '../json/read-json.ts';
 import { joinBytes } from '../json/splice-members.ts';
 import { DONE, encodeEvent } from '../sse/encode-event.ts';
 import type { FinishReason, ToolCallAnswer } from './chat-answer.ts';
 import { usageToChat } from './usage.ts';
 
-export interface StreamHead {
-  /** Used until the provider names its answer. */
-  readonly id: string;
-  readonly model: string;
-  readonly createdSeconds: number;
-  readonly includeUsage: boolean;
-}
-
-export class ChunkWriter {
+export class ChunkWriter implements AnswerWriter {
   readonly record: AnswerRecord;
   readonly #head: StreamHead;
   readonly #opened = new Set<number>();
@@ -33,7 +25,6 @@ export class ChunkWriter {
     this.#head = head;
   }
 
-  /** What was written since the last time, in whole events. */
   take(): Uint8Array {
     const bytes = joinBytes(this.#pieces);
     this.#pieces = [];
@@ -55,11 +46,21 @@ export class ChunkWriter {
     this.#say(choice, text, { reasoning_content: text });
   }
 
+  /** Where OpenAI's dialect has no place for it, OpenRouter's `reasoning_details` is what clients know. */
+  reasoningSignature(choice: number, signature: string): void {
+    this.open(choice);
+    this.#delta(choice, { reasoning_details: [{ type: 'reasoning.text', signature }] });
+  }
+
+  encryptedReasoning(choice: number, data: string): void {
+    this.open(choice);
+    this.#delta(choice, { reasoning_details: [{ type: 'reasoning.encrypted', data }] });
+  }
+
   refusal(choice: number, refusal: string): void {
     this.#say(choice, refusal, { refusal });
   }
 
-  /** Begins a call, with all of its arguments or none of them; returns its index in the message. */
   toolCall(choice: number, call: ToolCallAnswer): number {
     this.open(choice);
     const index = this.#toolCalls.get(choice) ?? 0;
@@ -84,7 +85,7 @@ export class ChunkWriter {
     this.#chunk([{ index: choice, delta: {}, logprobs: null, finish_reason: reason }]);
   }
 
-  /** Usage and `[DONE]`. A second call writes nothing. */
+  /** Usage and `[DONE]`. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -4,7 +4,7 @@
  * when Google ran a tool in between, even text: the client is told the reason at the end of the
  * stream.
  */
-import type { ChunkWriter } from '../chat/write-stream.ts';
+import type { AnswerWriter } from '../answer-writer.ts';
 import type { AnswerContext, EventReader } from '../translator.ts';
 import { checkFinish, finishReasonFromGemini } from './finish-reason.ts';
 import type { ApiCandidate, ApiPart, ApiUsage } from './gemini-api.ts';
@@ -13,13 +13,13 @@ import { toolCallFromGemini } from './tool-call.ts';
 import { usageFromGemini } from './usage.ts';
 
 export class GeminiEventReader implements EventReader {
-  readonly #writer: ChunkWriter;
+  readonly #writer: AnswerWriter;
   readonly #context: AnswerContext;
   readonly #reasons = new Map<number, string | undefined>();
   #usage: ApiUsage = {};
   #callsSeen = 0;
 
-  constructor(writer: ChunkWriter, context: AnswerContext) {
+  constructor(writer: AnswerWriter, context: AnswerContext) {
     this.#writer = writer;
     this.#context = context;
   }

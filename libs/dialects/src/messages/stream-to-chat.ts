@@ -2,8 +2,9 @@
  * Anthropic's stream as chunks. A message is blocks, each with a start, deltas and a stop; the stop
  * reason and the final usage come in `message_delta`, and only `message_stop` makes it complete.
  */
+
+import type { AnswerWriter } from '../answer-writer.ts';
 import { badAnswer } from '../chat/read-answer.ts';
-import type { ChunkWriter } from '../chat/write-stream.ts';
 import { isObject } from '../json/read-json.ts';
 import type { AnswerContext, EventReader } from '../translator.ts';
 import { type ApiEvent, type ApiUsage, apiEvent } from './messages-api.ts';
@@ -19,14 +20,14 @@ interface OpenCall {
 }
 
 export class MessagesEventReader implements EventReader {
-  readonly #writer: ChunkWriter;
+  readonly #writer: AnswerWriter;
   readonly #context: AnswerContext;
   readonly #calls = new Map<number, OpenCall>();
   #usage: ApiUsage | undefined;
   #stopReason: string | undefined;
   complete = false;
 
-  constructor(writer: ChunkWriter, context: AnswerContext) {
+  constructor(writer: AnswerWriter, context: AnswerContext) {
     this.#writer = writer;
     this.#context = context;
   }
