@@ -4,6 +4,8 @@
  */
 import type { AnswerRecord } from './answer-record.ts';
 import type { FinishReason, ToolCallAnswer } from './chat/chat-answer.ts';
+import type { Citation } from './chat/citation.ts';
+import type { ReasoningFormat } from './chat/reasoning-details.ts';
 
 /** What stands in a stream before the provider has named its answer. */
 export interface StreamHead {
@@ -22,16 +24,22 @@ export interface AnswerWriter {
   open(choice: number): void;
   text(choice: number, text: string): void;
   reasoning(choice: number, text: string): void;
-  /** What proves the reasoning so far to the provider when it is sent back in a later turn. */
-  reasoningSignature(choice: number, signature: string): void;
+  /**
+   * What proves the reasoning since the last signature to the provider when both are sent back in a
+   * later turn.
+   */
+  reasoningSignature(choice: number, signature: string, format: ReasoningFormat): void;
   /** Reasoning that only the provider can read, to be sent back as it is. */
-  encryptedReasoning(choice: number, data: string): void;
+  encryptedReasoning(choice: number, data: string, format: ReasoningFormat, id?: string): void;
+  /** A source of the text so far. */
+  citation(choice: number, citation: Citation): void;
   refusal(choice: number, text: string): void;
   /** Begins a call, with all of its arguments or none of them; returns its index in the message. */
   toolCall(choice: number, call: ToolCallAnswer): number;
   toolArguments(choice: number, index: number, text: string): void;
   hasToolCalls(choice: number): boolean;
-  finish(choice: number, reason: FinishReason): void;
+  /** `stopSequence` is the client's own that ended the answer, where the provider tells. */
+  finish(choice: number, reason: FinishReason, stopSequence?: string): void;
   /** After the last event of a complete answer. A second call writes nothing. */
   end(): void;
 }

@@ -1,20 +1,37 @@
+import type { ClientDialect } from '@gateway/protocol';
 import { chatClient } from './chat/client.ts';
 import { openPassingExchange } from './chat/pass-exchange.ts';
+import { chatTranslator } from './chat/translator.ts';
+import type { ClientTranslator } from './client-translator.ts';
 import type { Exchange, ExchangeOptions, ProviderDialect } from './exchange.ts';
 import { geminiTranslator } from './gemini/translator.ts';
 import { messagesTranslator } from './messages/translator.ts';
 import { openTranslatedExchange } from './translated-exchange.ts';
+import type { Translator } from './translator.ts';
 
-const OPEN: Readonly<Record<ProviderDialect, (options: ExchangeOptions) => Exchange>> = {
-  chat: openPassingExchange,
-  messages: (options) => openTranslatedExchange(options, chatClient, messagesTranslator),
-  gemini: (options) => openTranslatedExchange(options, chatClient, geminiTranslator),
+interface ClientSide {
+  readonly translator: ClientTranslator;
+  /** The exchange with a provider that speaks the same dialect. */
+  readonly openPassing: (options: ExchangeOptions) => Exchange;
+}
+
+const CLIENTS: Readonly<Record<ClientDialect, ClientSide>> = {
+  chat: { translator: chatClient, openPassing: openPassingExchange },
+};
+
+const PROVIDERS: Readonly<Record<ProviderDialect, Translator>> = {
+  chat: chatTranslator,
+  messages: messagesTranslator,
+  gemini: geminiTranslator,
 };
 
 /**
- * Makes the exchange of one attempt. Throws `invalid_request` when the provider's dialect cannot
- * say what the client asks, naming the field.
+ * Makes the exchange of one attempt: bytes pass where both sides speak one dialect, and are
+ * translated by way of chat completions elsewhere. Throws `invalid_request` when the provider's
+ * dialect cannot say what the client asks, naming the field.
  */
 export function openExchange(options: ExchangeOptions): Exchange {
-  return OPEN[options.provider](options);
+  const client = CLIENTS[options.client];
+  if (options.client === options.provider) return client.openPassing(options);
+  return openTranslatedExchange(options, client.translator, PROVIDERS[options.provider]);
 }

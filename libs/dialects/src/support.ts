@@ -72,7 +72,8 @@ const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
 const VENDORS: Readonly<Record<Target, string>> = { messages: 'Anthropic', gemini: 'Google' };
 
 /** Throws `invalid_request` for the first parameter that the target cannot be asked for. */
-export function refuseUnsupported(request: ChatRequest, target: Target): void {
+export function refuseUnsupported(request: ChatRequest, target: ProviderDialect): void {
+  if (target === 'chat') return;
   for (const [name, support] of Object.entries(PARAMETER_SUPPORT)) {
     const value = request[name];
     if (support[target] !== 'refused' || value === undefined || value === null) continue;

@@ -8,7 +8,7 @@ import { decodeUtf8, readJson } from './json/read-json.ts';
 import { EVENT_STREAM, JSON_TYPE } from './media-types.ts';
 import { providerError } from './provider-error.ts';
 import { EventDecoder, type ServerSentEvent } from './sse/decode-events.ts';
-import { isWholeData } from './sse/encode-event.ts';
+import { DONE, isWholeData } from './sse/encode-event.ts';
 import { interrupted } from './stream-interrupted.ts';
 import { refuseUnsupported } from './support.ts';
 import type { AnswerContext, EventReader, Translator } from './translator.ts';
@@ -63,6 +63,7 @@ class TranslatedStream implements AnswerStream {
   readonly #writer: AnswerWriter;
   readonly #reader: EventReader;
   readonly #translator: Translator;
+  #finished = false;
 
   constructor(writer: AnswerWriter, reader: EventReader, translator: Translator) {
     this.#writer = writer;
@@ -83,13 +84,24 @@ class TranslatedStream implements AnswerStream {
     const last = this.#decoder.end(isWholeData);
     if (last !== undefined) this.#read(last);
     if (!this.#reader.complete) throw interrupted();
-    this.#reader.end();
-    this.#writer.end();
+    this.#finish();
     return this.#writer.take();
   }
 
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#reader.end();
+    this.#writer.end();
+  }
+
   #read({ data }: ServerSentEvent): void {
-    if (data === undefined || data.trim() === '') return;
+    if (this.#finished || data === undefined || data.trim() === '') return;
+    if (data.trim() === DONE && this.#reader.done !== undefined) {
+      this.#reader.done();
+      this.#finish();
+      return;
+    }
     const value = readJson(data);
     if (value === undefined) throw badAnswer('an event of the stream is not JSON');
     const error = this.#translator.errorInAnswer(value);

@@ -3,9 +3,9 @@ import type { AnswerRecord } from './answer-record.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import type { WholeAnswer } from './chat/chat-answer.ts';
 import type { ChatRequest } from './chat/chat-request.ts';
+import type { ProviderDialect } from './exchange.ts';
 import type { JsonObject } from './json/read-json.ts';
 import type { SaidError } from './provider-error.ts';
-import type { Target } from './support.ts';
 
 export interface TranslatedRequest {
   readonly path: string;
@@ -26,7 +26,9 @@ export interface AnswerContext {
 export interface EventReader {
   /** One event's data. Throws the error that the provider says, or `provider_bad_response`. */
   event(value: unknown): void;
-  /** After the last event of a complete answer: writes what waited for it. */
+  /** The mark `[DONE]`, which comes behind the last event in dialects that have it. */
+  done?(): void;
+  /** After the last event of a complete answer, once: writes what waited for it. */
   end(): void;
   /** True once the provider has said that the answer is complete. */
   readonly complete: boolean;
@@ -34,7 +36,7 @@ export interface EventReader {
 
 /** A provider's dialect as seen from chat completions: one folder each. */
 export interface Translator {
-  readonly target: Target;
+  readonly target: ProviderDialect;
   /** Throws `invalid_request` for what the provider cannot be asked, naming the field. */
   request(request: ChatRequest, model: string, stream: boolean): TranslatedRequest;
   answer(value: unknown, context: AnswerContext): WholeAnswer;

@@ -3,6 +3,8 @@
  * lenient: providers change, and what they add must not break us.
  */
 import { z } from 'zod';
+import type { Citation } from './citation.ts';
+import type { ReasoningDetail } from './reasoning-details.ts';
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
@@ -20,13 +22,25 @@ const spoken = z.looseObject({
   reasoning_content: text,
   reasoning: text,
   refusal: text,
-  tool_calls: z.array(z.looseObject({ function: calledFunction })).nullish(),
+  reasoning_details: z.unknown().optional(),
+  annotations: z.unknown().optional(),
+  tool_calls: z
+    .array(
+      z.looseObject({
+        index: z.number().int().nullish().catch(undefined),
+        id: text.catch(undefined),
+        function: calledFunction,
+      }),
+    )
+    .nullish(),
   function_call: calledFunction,
 });
 
 const choice = z.looseObject({
   index: z.number().int().nullish(),
   finish_reason: text,
+  /** The stop sequence that was met, as vLLM and servers made from it say. */
+  stop_reason: z.unknown().optional(),
   message: spoken.nullish(),
   delta: spoken.nullish(),
 });
@@ -58,6 +72,11 @@ export interface ChoiceAnswer {
   readonly refusal?: string | undefined;
   readonly toolCalls: readonly ToolCallAnswer[];
   readonly finishReason: FinishReason;
+  /** The client's own stop sequence that ended the answer, where the provider tells. */
+  readonly stopSequence?: string | undefined;
+  /** What the provider wants back of its reasoning in a later turn. */
+  readonly reasoningDetails?: readonly ReasoningDetail[] | undefined;
+  readonly citations?: readonly Citation[] | undefined;
 }
 
 /** A whole answer on its way from another dialect. */

@@ -1,6 +1,7 @@
 import type { AnswerRecord } from '../answer-record.ts';
 import type { JsonObject } from '../json/read-json.ts';
 import type { ChoiceAnswer, WholeAnswer } from './chat-answer.ts';
+import { citationToChat } from './citation.ts';
 import { usageToChat } from './usage.ts';
 
 /** The client's body for an answer that came in another dialect. */
@@ -30,12 +31,17 @@ export function writeWholeAnswer(
   return new TextEncoder().encode(JSON.stringify(completion));
 }
 
-function messageOf({ text, reasoning, refusal, toolCalls }: ChoiceAnswer): JsonObject {
+function messageOf(choice: ChoiceAnswer): JsonObject {
+  const { text, reasoning, refusal, toolCalls, reasoningDetails = [], citations = [] } = choice;
   return {
     role: 'assistant',
     content: text === '' && (toolCalls.length > 0 || refusal !== undefined) ? null : text,
     refusal: refusal ?? null,
     ...(reasoning !== '' && { reasoning_content: reasoning }),
+    ...(reasoningDetails.length > 0 && {
+      reasoning_details: reasoningDetails.map((detail, index) => ({ ...detail, index })),
+    }),
+    ...(citations.length > 0 && { annotations: citations.map(citationToChat) }),
     ...(toolCalls.length > 0 && { tool_calls: toolCalls }),
   };
 }

@@ -10,6 +10,8 @@ import type { JsonObject } from '../json/read-json.ts';
 import { joinBytes } from '../json/splice-members.ts';
 import { DONE, encodeEvent } from '../sse/encode-event.ts';
 import type { FinishReason, ToolCallAnswer } from './chat-answer.ts';
+import { type Citation, citationToChat } from './citation.ts';
+import type { ReasoningDetail, ReasoningFormat } from './reasoning-details.ts';
 import { usageToChat } from './usage.ts';
 
 export class ChunkWriter implements AnswerWriter {
@@ -17,6 +19,9 @@ export class ChunkWriter implements AnswerWriter {
   readonly #head: StreamHead;
   readonly #opened = new Set<number>();
   readonly #toolCalls = new Map<number, number>();
+  /** Reasoning since the last signature, per choice. */
+  readonly #unsigned = new Map<number, string>();
+  readonly #detailsSeen = new Map<number, number>();
   #pieces: Uint8Array[] = [];
   #ended = false;
 
@@ -43,18 +48,29 @@ export class ChunkWriter implements AnswerWriter {
   }
 
   reasoning(choice: number, text: string): void {
+    this.#unsigned.set(choice, (this.#unsigned.get(choice) ?? '') + text);
     this.#say(choice, text, { reasoning_content: text });
   }
 
-  /** Where OpenAI's dialect has no place for it, OpenRouter's `reasoning_details` is what clients know. */
-  reasoningSignature(choice: number, signature: string): void {
-    this.open(choice);
-    this.#delta(choice, { reasoning_details: [{ type: 'reasoning.text', signature }] });
+  /** The thought comes whole with its signature, so that a client has nothing to put together. */
+  reasoningSignature(choice: number, signature: string, format: ReasoningFormat): void {
+    const text = this.#unsigned.get(choice) ?? '';
+    this.#unsigned.delete(choice);
+    this.#reasoningDetail(choice, { type: 'reasoning.text', text, signature, format });
   }
 
-  encryptedReasoning(choice: number, data: string): void {
+  encryptedReasoning(choice: number, data: string, format: ReasoningFormat, id?: string): void {
+    this.#reasoningDetail(choice, {
+      type: 'reasoning.encrypted',
+      data,
+      format,
+      ...(id !== undefined && { id }),
+    });
+  }
+
+  citation(choice: number, citation: Citation): void {
     this.open(choice);
-    this.#delta(choice, { reasoning_details: [{ type: 'reasoning.encrypted', data }] });
+    this.#delta(choice, { annotations: [citationToChat(citation)] });
   }
 
   refusal(choice: number, refusal: string): void {
@@ -101,6 +117,13 @@ export class ChunkWriter implements AnswerWriter {
     this.open(choice);
     this.record.outputCharacters += text.length;
     this.#delta(choice, delta);
+  }
+
+  #reasoningDetail(choice: number, detail: ReasoningDetail): void {
+    this.open(choice);
+    const index = this.#detailsSeen.get(choice) ?? 0;
+    this.#detailsSeen.set(choice, index + 1);
+    this.#delta(choice, { reasoning_details: [{ ...detail, index }] });
   }
 
   #delta(choice: number, delta: JsonObject): void {

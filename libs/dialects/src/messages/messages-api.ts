@@ -19,15 +19,24 @@ export const apiUsage = z.looseObject({
 
 export type ApiUsage = z.infer<typeof apiUsage>;
 
+const citation = z.looseObject({ type: text, url: text, title: text });
+
+export type ApiCitation = z.infer<typeof citation>;
+
 /** A block of content; which fields it has depends on its type. */
 const block = z.looseObject({
   type: z.string(),
   text,
   thinking: text,
+  signature: text,
+  data: text,
+  citations: z.array(citation).nullish(),
   id: text,
   name: text,
   input: z.unknown().optional(),
 });
+
+export type ApiBlock = z.infer<typeof block>;
 
 const stopDetails = z.looseObject({ explanation: text }).nullish();
 
@@ -54,6 +63,8 @@ export const apiEvent = z.looseObject({
       type: text,
       text,
       thinking: text,
+      signature: text,
+      citation: citation.nullish(),
       partial_json: text,
       stop_reason: text,
       stop_details: stopDetails,

@@ -1,8 +1,10 @@
 import type { ToolCallAnswer, WholeAnswer } from '../chat/chat-answer.ts';
 import { badAnswer } from '../chat/read-answer.ts';
+import type { ReasoningDetail } from '../chat/reasoning-details.ts';
 import { isObject } from '../json/read-json.ts';
 import type { AnswerContext } from '../translator.ts';
-import { apiMessage } from './messages-api.ts';
+import { citationOf } from './citation.ts';
+import { type ApiBlock, apiMessage } from './messages-api.ts';
 import { finishReasonFromMessages } from './stop-reason.ts';
 import { usageFromMessages } from './usage.ts';
 
@@ -33,8 +35,20 @@ export function messagesAnswerToChat(value: unknown, context: AnswerContext): Wh
           .join(''),
         refusal,
         toolCalls,
+        reasoningDetails: content.flatMap(reasoningDetailOf),
+        citations: content.flatMap(({ citations }) => (citations ?? []).flatMap(citationOf)),
         finishReason: finishReasonFromMessages(stop_reason),
       },
     ],
   };
+}
+
+function reasoningDetailOf(block: ApiBlock): ReasoningDetail[] {
+  const format = 'anthropic-claude-v1';
+  if (block.type === 'redacted_thinking' && block.data) {
+    return [{ type: 'reasoning.encrypted', data: block.data, format }];
+  }
+  if (block.type !== 'thinking' || !block.signature) return [];
+  const { thinking, signature } = block;
+  return [{ type: 'reasoning.text', text: thinking ?? '', signature, format }];
 }

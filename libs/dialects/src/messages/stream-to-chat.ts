@@ -7,6 +7,7 @@ import type { AnswerWriter } from '../answer-writer.ts';
 import { badAnswer } from '../chat/read-answer.ts';
 import { isObject } from '../json/read-json.ts';
 import type { AnswerContext, EventReader } from '../translator.ts';
+import { citationOf } from './citation.ts';
 import { type ApiEvent, type ApiUsage, apiEvent } from './messages-api.ts';
 import { finishReasonFromMessages } from './stop-reason.ts';
 import { mergeUsage, usageFromMessages } from './usage.ts';
@@ -61,6 +62,9 @@ export class MessagesEventReader implements EventReader {
   #startBlock({ index, content_block: block }: ApiEvent): void {
     if (block?.type === 'text') this.#writer.text(0, block.text ?? '');
     if (block?.type === 'thinking') this.#writer.reasoning(0, block.thinking ?? '');
+    if (block?.type === 'redacted_thinking' && block.data) {
+      this.#writer.encryptedReasoning(0, block.data, 'anthropic-claude-v1');
+    }
     if (block?.type !== 'tool_use') return;
     const id = block.id ?? `${this.#context.fallbackId}-${index ?? 0}`;
     const call = this.#writer.toolCall(0, {
@@ -72,10 +76,15 @@ export class MessagesEventReader implements EventReader {
     this.#calls.set(index ?? 0, { index: call, input, hasArguments: false });
   }
 
-  /** Signatures and citations have no place in a chat completion. */
   #delta({ index, delta }: ApiEvent): void {
     if (delta?.type === 'text_delta') this.#writer.text(0, delta.text ?? '');
     if (delta?.type === 'thinking_delta') this.#writer.reasoning(0, delta.thinking ?? '');
+    if (delta?.type === 'signature_delta' && delta.signature) {
+      this.#writer.reasoningSignature(0, delta.signature, 'anthropic-claude-v1');
+    }
+    for (const citation of delta?.citation ? citationOf(delta.citation) : []) {
+      this.#writer.citation(0, citation);
+    }
     if (delta?.type !== 'input_json_delta' || !delta.partial_json) return;
     const call = this.#calls.get(index ?? 0);
     if (call === undefined) return;
