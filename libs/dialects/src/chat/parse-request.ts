@@ -1,6 +1,4 @@
-import { GatewayError } from '@gateway/protocol';
-import { decodeUtf8, isObject, type JsonObject } from '../json/read-json.ts';
-import { scanJsonObject } from '../json/scan-json.ts';
+import { checkModelName, readRequestBody, refuseControlFields } from '../request-body.ts';
 import { type ChatRequest, chatRequest } from './chat-request.ts';
 import { invalidField, invalidFieldOf } from './invalid-field.ts';
 
@@ -16,31 +14,15 @@ export interface ChatRequestFacts {
 }
 
 /**
- * Fields by which clients of other gateways reach for the gateway itself: its address, its
- * settings.
- */
-const CONTROL_FIELDS = ['api_base', 'base_url', 'user_config', 'mock_response', 'extra_body'];
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/;
-
-/**
  * Reads a client's chat completion request. Values are never converted. Throws `invalid_request`
  * with the field and a reason: `invalid_utf8`, `invalid_json`, `json_too_deep`, `too_many_items`,
  * `duplicate_key`, `invalid_unicode`, `missing_required_parameter`, `invalid_value` or
  * `unknown_parameter`. No message quotes the request.
  */
 export function parseChatRequest(body: Uint8Array): ChatRequestFacts {
-  const text = decodeUtf8(body);
-  if (text === undefined) {
-    throw new GatewayError('invalid_request', 'The request body is not valid UTF-8.', {
-      reason: 'invalid_utf8',
-    });
-  }
-  scanJsonObject(body);
-  const parsed = asChatRequest(JSON.parse(text));
+  const parsed = asChatRequest(readRequestBody(body));
   checkStreamOptions(parsed);
-  checkModel(parsed.model);
+  checkModelName(parsed.model);
   return {
     model: parsed.model,
     stream: parsed.stream === true,
@@ -58,22 +40,10 @@ export function asChatRequest(value: unknown): ChatRequest {
   return value as ChatRequest;
 }
 
-function refuseControlFields(value: unknown): void {
-  if (!isObject(value)) return;
-  const field = CONTROL_FIELDS.find((name) => Object.hasOwn(value as JsonObject, name));
-  if (field === undefined) return;
-  throw invalidField(field, `Unknown parameter: '${field}'.`, 'unknown_parameter');
-}
-
 function checkStreamOptions(request: ChatRequest): void {
   if (request.stream_options == null || request.stream === true) return;
   throw invalidField(
     'stream_options',
     "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
   );
-}
-
-function checkModel(model: string): void {
-  if (!CONTROL_CHARACTERS.test(model)) return;
-  throw invalidField('model', "Invalid 'model': control characters are not allowed.");
 }
