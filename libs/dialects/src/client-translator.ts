@@ -7,6 +7,8 @@ import type { ChatRequest } from './chat/chat-request.ts';
 export interface ClientTranslator {
   /** Prefix of the ids that are made up where the provider names none, for example `chatcmpl-`. */
   readonly idPrefix: string;
+  /** Media type of a streamed answer where that is no event stream. */
+  readonly streamType?: string;
   /**
    * The request as a chat completion. The body was checked by the dialect's own parser before. Throws
    * `invalid_request`, naming the field, for what chat completions cannot say.

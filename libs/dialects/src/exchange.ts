@@ -20,6 +20,8 @@ export interface ExchangeOptions {
   readonly stream: boolean;
   /** Whether the client asked for a usage chunk at the end of its stream. */
   readonly includeUsage: boolean;
+  /** Google's clients alone: the stream is a JSON array rather than events. */
+  readonly arrayStream?: boolean;
 }
 
 export interface ProviderRequest {

@@ -8,6 +8,11 @@ export type {
   ProviderDialect,
   ProviderRequest,
 } from './exchange.ts';
+export {
+  type GeminiAddress,
+  type GeminiRequestFacts,
+  parseGeminiRequest,
+} from './gemini/parse-request.ts';
 export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json/scan-json.ts';
 export { openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';

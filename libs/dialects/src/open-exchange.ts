@@ -4,6 +4,8 @@ import { openPassingExchange } from './chat/pass-exchange.ts';
 import { chatTranslator } from './chat/translator.ts';
 import type { ClientTranslator } from './client-translator.ts';
 import type { Exchange, ExchangeOptions, ProviderDialect } from './exchange.ts';
+import { geminiArrayClient, geminiClient } from './gemini/client.ts';
+import { openPassingGeminiExchange } from './gemini/pass-exchange.ts';
 import { geminiTranslator } from './gemini/translator.ts';
 import { messagesTranslator } from './messages/translator.ts';
 import { openTranslatedExchange } from './translated-exchange.ts';
@@ -17,6 +19,7 @@ interface ClientSide {
 
 const CLIENTS: Readonly<Record<ClientDialect, ClientSide>> = {
   chat: { translator: chatClient, openPassing: openPassingExchange },
+  gemini: { translator: geminiClient, openPassing: openPassingGeminiExchange },
 };
 
 const PROVIDERS: Readonly<Record<ProviderDialect, Translator>> = {
@@ -33,5 +36,6 @@ const PROVIDERS: Readonly<Record<ProviderDialect, Translator>> = {
 export function openExchange(options: ExchangeOptions): Exchange {
   const client = CLIENTS[options.client];
   if (options.client === options.provider) return client.openPassing(options);
-  return openTranslatedExchange(options, client.translator, PROVIDERS[options.provider]);
+  const translator = options.arrayStream ? geminiArrayClient : client.translator;
+  return openTranslatedExchange(options, translator, PROVIDERS[options.provider]);
 }

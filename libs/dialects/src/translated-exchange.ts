@@ -22,7 +22,7 @@ export function openTranslatedExchange(
   const { model, stream, includeUsage } = options;
   const record = new AnswerRecord();
   const createdSeconds = Math.floor(Date.now() / 1000);
-  const contentType = stream ? EVENT_STREAM : JSON_TYPE;
+  const accept = stream ? EVENT_STREAM : JSON_TYPE;
   const request = client.request(readJson(decodeUtf8(options.body)));
   refuseUnsupported(request, translator.target);
   const context: AnswerContext = {
@@ -35,10 +35,10 @@ export function openTranslatedExchange(
   return {
     request: {
       path,
-      headers: { 'content-type': JSON_TYPE, accept: contentType, ...headers },
+      headers: { 'content-type': JSON_TYPE, accept, ...headers },
       body: new TextEncoder().encode(JSON.stringify(body)),
     },
-    contentType,
+    contentType: stream ? (client.streamType ?? EVENT_STREAM) : JSON_TYPE,
     facts: record,
     answer: (bytes) => {
       const value = readAnswerJson(bytes);

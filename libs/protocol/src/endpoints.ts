@@ -134,7 +134,7 @@ export const cacheStoreEndpoint: OneWayEndpoint<StoreMessage> = {
 // --- inference ---------------------------------------------------------------------------------
 
 /** A dialect that clients speak. */
-export const clientDialect = z.enum(['chat']);
+export const clientDialect = z.enum(['chat', 'gemini']);
 export type ClientDialect = z.infer<typeof clientDialect>;
 
 /** The body of the message is the client's request body, byte for byte. */
@@ -149,6 +149,8 @@ export const inferenceRequest = z.object({
   stream: z.boolean(),
   /** Whether the client asked for a usage chunk at the end of its stream. */
   includeUsage: z.boolean(),
+  /** Google's clients alone: the stream is a JSON array rather than events. */
+  arrayStream: z.boolean().optional(),
   timeouts,
   /** Present when the answer is to be stored. */
   cache: z.object({ key: cacheKey, ttlSeconds: z.number().int().positive() }).optional(),

@@ -13,7 +13,7 @@ export function writeWholeAnswer(
   record.name(answer.id, answer.model);
   for (const choice of answer.choices) {
     record.finish(choice.index, choice.finishReason);
-    record.outputCharacters += charactersOf(choice);
+    record.outputCharacters += charactersOfChoice(choice);
   }
   const completion = {
     id: answer.id,
@@ -46,7 +46,9 @@ function messageOf(choice: ChoiceAnswer): JsonObject {
   };
 }
 
-function charactersOf({ text, reasoning, refusal, toolCalls }: ChoiceAnswer): number {
+/** Characters of everything that a choice says, for estimates. */
+export function charactersOfChoice(choice: ChoiceAnswer): number {
+  const { text, reasoning, refusal, toolCalls } = choice;
   const calls = toolCalls.reduce((sum, call) => sum + call.function.arguments.length, 0);
   return text.length + reasoning.length + (refusal ?? '').length + calls;
 }

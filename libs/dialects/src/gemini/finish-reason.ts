@@ -34,5 +34,20 @@ export function finishReasonFromGemini(reason: string, hasToolCalls: boolean): F
 
 /** Throws `provider_bad_response` for an end that left no usable answer. */
 export function checkFinish(reason: string): void {
-  if (FAILED.has(reason)) throw badAnswer(`the answer ended with ${reason}`);
+  if (!isUsableFinish(reason)) throw badAnswer(`the answer ended with ${reason}`);
+}
+
+export function isUsableFinish(reason: string): boolean {
+  return !FAILED.has(reason);
+}
+
+const REASONS: Readonly<Record<FinishReason, string>> = {
+  stop: 'STOP',
+  tool_calls: 'STOP',
+  length: 'MAX_TOKENS',
+  content_filter: 'SAFETY',
+};
+
+export function finishReasonToGemini(reason: FinishReason): string {
+  return REASONS[reason];
 }

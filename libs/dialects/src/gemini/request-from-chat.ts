@@ -17,6 +17,7 @@ import {
 import { isObject, type JsonObject, readJson } from '../json/read-json.ts';
 import type { TranslatedRequest } from '../translator.ts';
 import { generationConfigOf } from './generation-config.ts';
+import { modelPath } from './model-path.ts';
 import { signatureInCall } from './tool-call.ts';
 
 interface ApiContent {
@@ -73,15 +74,6 @@ export function geminiRequestFromChat(
       ...(Object.keys(generationConfig).length > 0 && { generationConfig }),
     },
   };
-}
-
-/** A model's resource name as a path: nothing in it can leave its segment. */
-function modelPath(model: string): string {
-  const segments = model.split('/').map(encodeURIComponent);
-  if (segments.some((segment) => segment === '' || /^\.+$/.test(segment))) {
-    throw invalidField('model', "Invalid 'model': the provider cannot have a model of this name.");
-  }
-  return segments.length === 1 ? `models/${segments[0]}` : segments.join('/');
 }
 
 function needsSignatures(model: string): boolean {
