@@ -5,7 +5,7 @@
  * are translated by way of chat completions, is decided here. An exchange is made for one attempt
  * and holds its state.
  */
-import type { ClientDialect, GatewayError, Usage } from '@gateway/protocol';
+import type { ClientDialect, GatewayError, PassedHeaders, Usage } from '@gateway/protocol';
 
 /** A dialect that providers speak. */
 export type ProviderDialect = 'chat' | 'messages' | 'gemini';
@@ -20,6 +20,8 @@ export interface ExchangeOptions {
   readonly stream: boolean;
   /** Whether the client asked for a usage chunk at the end of its stream. */
   readonly includeUsage: boolean;
+  /** Of the client's headers those that a provider of the same dialect gets, too. */
+  readonly headers?: PassedHeaders | undefined;
   /** Google's clients alone: the stream is a JSON array rather than events. */
   readonly arrayStream?: boolean;
 }

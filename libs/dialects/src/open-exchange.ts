@@ -7,6 +7,8 @@ import type { Exchange, ExchangeOptions, ProviderDialect } from './exchange.ts';
 import { geminiArrayClient, geminiClient } from './gemini/client.ts';
 import { openPassingGeminiExchange } from './gemini/pass-exchange.ts';
 import { geminiTranslator } from './gemini/translator.ts';
+import { messagesClient } from './messages/client.ts';
+import { openPassingMessages } from './messages/pass-exchange.ts';
 import { messagesTranslator } from './messages/translator.ts';
 import { openTranslatedExchange } from './translated-exchange.ts';
 import type { Translator } from './translator.ts';
@@ -19,6 +21,7 @@ interface ClientSide {
 
 const CLIENTS: Readonly<Record<ClientDialect, ClientSide>> = {
   chat: { translator: chatClient, openPassing: openPassingExchange },
+  messages: { translator: messagesClient, openPassing: openPassingMessages },
   gemini: { translator: geminiClient, openPassing: openPassingGeminiExchange },
 };
 

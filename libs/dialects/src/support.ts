@@ -40,6 +40,8 @@ export const PARAMETER_SUPPORT = {
   seed: { messages: 'dropped', gemini: 'translated' },
   presence_penalty: { messages: 'dropped', gemini: 'translated' },
   frequency_penalty: { messages: 'dropped', gemini: 'translated' },
+  top_k: { messages: 'translated', gemini: 'dropped' },
+  service_tier: { messages: 'translated', gemini: 'dropped' },
   user: { messages: 'translated', gemini: 'dropped' },
   logprobs: EVERYWHERE('refused'),
   top_logprobs: EVERYWHERE('refused'),
@@ -54,7 +56,6 @@ export const PARAMETER_SUPPORT = {
   prompt_cache_key: EVERYWHERE('dropped'),
   prompt_cache_retention: EVERYWHERE('dropped'),
   safety_identifier: EVERYWHERE('dropped'),
-  service_tier: EVERYWHERE('dropped'),
   store: EVERYWHERE('dropped'),
   verbosity: EVERYWHERE('dropped'),
 } as const satisfies Record<string, Record<Target, Support>>;

@@ -134,8 +134,27 @@ export const cacheStoreEndpoint: OneWayEndpoint<StoreMessage> = {
 // --- inference ---------------------------------------------------------------------------------
 
 /** A dialect that clients speak. */
-export const clientDialect = z.enum(['chat', 'gemini']);
+export const clientDialect = z.enum(['chat', 'messages', 'gemini']);
 export type ClientDialect = z.infer<typeof clientDialect>;
+
+/** Characters of a client's header that goes on to the provider. */
+export const PASSED_HEADER_CHARACTERS_MAX = 2_048;
+
+const passedHeader = z
+  .string()
+  .max(PASSED_HEADER_CHARACTERS_MAX)
+  .regex(/^[\x20-\x7e]*$/)
+  .optional();
+
+/**
+ * Headers of the client that a provider of the same dialect gets: they say how the body is to be
+ * read. Nothing else that a client sends as a header leaves the gateway.
+ */
+export const passedHeaders = z.object({
+  'anthropic-version': passedHeader,
+  'anthropic-beta': passedHeader,
+});
+export type PassedHeaders = z.infer<typeof passedHeaders>;
 
 /** The body of the message is the client's request body, byte for byte. */
 export const inferenceRequest = z.object({
@@ -151,6 +170,7 @@ export const inferenceRequest = z.object({
   includeUsage: z.boolean(),
   /** Google's clients alone: the stream is a JSON array rather than events. */
   arrayStream: z.boolean().optional(),
+  headers: passedHeaders.optional(),
   timeouts,
   /** Present when the answer is to be stored. */
   cache: z.object({ key: cacheKey, ttlSeconds: z.number().int().positive() }).optional(),

@@ -17,10 +17,9 @@ export const anthropic: HttpProviderKind = {
   dialect: 'messages',
   baseUrl: 'https://api.anthropic.com',
   needsCredential: true,
-  headers: (credential): Record<string, string> => ({
-    'anthropic-version': API_VERSION,
-    ...(credential !== undefined && { 'x-api-key': credential }),
-  }),
+  defaultHeaders: { 'anthropic-version': API_VERSION },
+  headers: (credential): Record<string, string> =>
+    credential === undefined ? {} : { 'x-api-key': credential },
   modelsPath: MODELS_PATH,
   readModels: (value) => {
     const { data, has_more: hasMore, last_id: lastId } = page.parse(value);

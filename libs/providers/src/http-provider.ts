@@ -85,6 +85,7 @@ export class HttpProvider implements Provider {
       method: 'POST',
       path: this.#baseUrl.pathOf(request.path),
       headers: {
+        ...this.#kind.defaultHeaders,
         ...request.headers,
         ...this.#ownHeaders(options.stream ? 'text/event-stream' : 'application/json'),
         [REQUEST_ID_HEADER]: options.requestId,
@@ -121,7 +122,7 @@ export class HttpProvider implements Provider {
       provider: this.name,
       method: 'GET',
       path: this.#baseUrl.pathOf(path),
-      headers: this.#ownHeaders('application/json'),
+      headers: { ...this.#kind.defaultHeaders, ...this.#ownHeaders('application/json') },
       timeouts: MODEL_LIST_TIMEOUTS,
       signal,
     });

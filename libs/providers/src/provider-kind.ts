@@ -13,6 +13,8 @@ export interface HttpProviderKind {
   /** The vendor's own address; a kind without one needs a base URL. */
   readonly baseUrl?: string;
   readonly needsCredential: boolean;
+  /** Headers that a request may say otherwise. */
+  readonly defaultHeaders?: Readonly<Record<string, string>>;
   /** Headers of every request, which carry the credential. */
   headers(credential: string | undefined): Readonly<Record<string, string>>;
   readonly modelsPath: string;

@@ -71,7 +71,7 @@ interface PreparedAttempt {
 }
 
 async function prepare(call: InferenceCall, context: AttemptContext): Promise<PreparedAttempt> {
-  const { configurationRevision, target, dialect, stream, includeUsage } = call.request;
+  const { configurationRevision, target, dialect, stream, includeUsage, headers } = call.request;
   const provider = context.directory.find(configurationRevision, target.provider);
   const body = await call.body();
   const exchange = openExchange({
@@ -81,6 +81,7 @@ async function prepare(call: InferenceCall, context: AttemptContext): Promise<Pr
     model: target.model,
     stream,
     includeUsage,
+    headers,
   });
   return { provider, exchange, requestBytes: body.length };
 }

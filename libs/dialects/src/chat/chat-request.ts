@@ -12,11 +12,18 @@ const STOP_SEQUENCES_MAX = 4;
 export const CHOICES_MAX = 128;
 export const TOOL_NAME_CHARACTERS_MAX = 128;
 
-const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
+/**
+ * Beyond OpenAI's own: marks the end of a prefix that is worth caching. Anthropic's form, which
+ * clients use with OpenRouter, too.
+ */
+const cache_control = z.looseObject({ type: z.string() }).nullish();
+
+const textPart = z.looseObject({ type: z.literal('text'), text: z.string(), cache_control });
 const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
 const imagePart = z.looseObject({
   type: z.literal('image_url'),
   image_url: z.looseObject({ url: z.string().min(1) }),
+  cache_control,
 });
 const audioPart = z.looseObject({
   type: z.literal('input_audio'),
@@ -29,6 +36,7 @@ const filePart = z.looseObject({
     file_id: z.string().nullish(),
     filename: z.string().nullish(),
   }),
+  cache_control,
 });
 
 const KNOWN_PARTS = ['text', 'refusal', 'image_url', 'input_audio', 'file'];
@@ -58,8 +66,18 @@ const message = z.discriminatedUnion('role', [
     content: content.nullish(),
     refusal: z.string().nullish(),
     tool_calls: z.array(toolCall).nullish(),
+    /** Beyond OpenAI's own: see `reasoning-details.ts`. */
+    reasoning_details: z.unknown().optional(),
+    /** As DeepSeek has it: thoughts that no signature proves. */
+    reasoning_content: z.unknown().optional(),
   }),
-  z.looseObject({ role: z.literal('tool'), content, tool_call_id: z.string().min(1) }),
+  z.looseObject({
+    role: z.literal('tool'),
+    content,
+    tool_call_id: z.string().min(1),
+    /** Beyond OpenAI's own, as Anthropic has it: the tool failed. */
+    is_error: z.unknown().optional(),
+  }),
   z.looseObject({ role: z.literal('function'), content: content.nullish(), name: z.string() }),
 ]);
 
@@ -74,6 +92,7 @@ const tool = z.looseObject({
       strict: z.boolean().nullish(),
     })
     .optional(),
+  cache_control,
 });
 
 const toolChoice = z.union([
@@ -123,6 +142,9 @@ export const chatRequest = z.looseObject({
   parallel_tool_calls: z.boolean().nullish(),
   response_format: responseFormat.nullish(),
   reasoning_effort: z.string().nullish(),
+  service_tier: z.string().nullish(),
+  /** Beyond OpenAI's own, as Anthropic, Google and many compatible servers have it. */
+  top_k: z.number().int().min(0).nullish(),
   user: z.string().nullish(),
 });
 

@@ -1,12 +1,25 @@
 import { isObject, type JsonObject } from '../json/read-json.ts';
 import type { TranslatedRequest } from '../translator.ts';
-import type { ChatRequest } from './chat-request.ts';
+import type { ChatMessage, ChatRequest } from './chat-request.ts';
+import { withMediaBehindTools } from './tool-media.ts';
 
 /**
  * What the hub's messages, parts and tools may hold beyond OpenAI's own: OpenAI answers 400 for a
  * name that it does not know.
  */
-const ADDITIONS: readonly string[] = ['cache_control', 'reasoning_details', 'extra_content'];
+const ADDITIONS: readonly string[] = [
+  'cache_control',
+  'reasoning_details',
+  'extra_content',
+  'is_error',
+];
+
+/** Models that want their thoughts back as text. Others refuse a field of that name. */
+const WANTS_THOUGHTS = /deepseek|kimi/i;
+/** Models of OpenAI that do not reason, and refuse to be asked how much. */
+const REASONS_NOT = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-)/;
+/** Models that can be asked not to reason; the earlier ones refuse the word. */
+const TAKES_NO_EFFORT = /(?:^|\/)gpt-(?:5\.\d|[6-9])/;
 
 /** The request that another dialect's became, as a server of this dialect wants it. */
 export function providerRequestFromChat(
@@ -14,9 +27,11 @@ export function providerRequestFromChat(
   model: string,
   stream: boolean,
 ): TranslatedRequest {
-  const { stream: _stream, stream_options: _options, ...rest } = request;
-  const { max_completion_tokens: completion, max_tokens: maxTokens, ...fields } = rest;
+  const { stream: _stream, stream_options: _options, top_k: _topK, ...rest } = request;
+  const { max_completion_tokens: completion, max_tokens: maxTokens, ...limited } = rest;
+  const { reasoning_effort: _effort, ...fields } = limited;
   const limit = completion ?? maxTokens;
+  const effort = effortFor(model, request.reasoning_effort);
   const { messages, tools } = request;
   return {
     path: '/chat/completions',
@@ -24,9 +39,10 @@ export function providerRequestFromChat(
     body: {
       ...fields,
       model,
-      messages: messages.map(plainMessage),
-      ...(tools != null && { tools: tools.map((tool) => without(tool)) }),
+      messages: withMediaBehindTools(messages).map((message) => plainMessage(message, model)),
+      ...(tools != null && { tools: tools.map(without) }),
       ...(limit != null && { [limitName(model)]: limit }),
+      ...(effort !== undefined && { reasoning_effort: effort }),
       ...(stream && { stream: true, stream_options: { include_usage: true } }),
     },
   };
@@ -37,17 +53,25 @@ function limitName(model: string): 'max_completion_tokens' | 'max_tokens' {
   return /(?:^|\/)(?:gpt-|chatgpt-|o\d)/.test(model) ? 'max_completion_tokens' : 'max_tokens';
 }
 
-function plainMessage(message: JsonObject): JsonObject {
-  const { content, tool_calls: calls } = message;
+function effortFor(model: string, effort: string | null | undefined): string | undefined {
+  if (effort == null || REASONS_NOT.test(model)) return undefined;
+  if (effort === 'none' && !TAKES_NO_EFFORT.test(model)) return undefined;
+  return effort === 'max' ? 'xhigh' : effort;
+}
+
+function plainMessage(message: ChatMessage, model: string): JsonObject {
+  const { content, tool_calls: calls, reasoning_content: thoughts, ...rest } = message;
   return {
-    ...without(message),
-    ...(Array.isArray(content) && { content: content.map(plainItem) }),
-    ...(Array.isArray(calls) && { tool_calls: calls.map(plainItem) }),
+    ...without(rest),
+    ...(content !== undefined && { content: plainItems(content) }),
+    ...(calls !== undefined && { tool_calls: plainItems(calls) }),
+    ...(thoughts !== undefined && WANTS_THOUGHTS.test(model) && { reasoning_content: thoughts }),
   };
 }
 
-function plainItem(item: unknown): unknown {
-  return isObject(item) ? without(item) : item;
+function plainItems(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  return value.map((item: unknown) => (isObject(item) ? without(item) : item));
 }
 
 function without(value: JsonObject): JsonObject {

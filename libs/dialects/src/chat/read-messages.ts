@@ -121,6 +121,7 @@ export interface FunctionTool {
   readonly description: string | undefined;
   readonly parameters: JsonObject | undefined;
   readonly strict: boolean;
+  readonly cacheControl: unknown;
 }
 
 export function readTools({ tools }: ChatRequest): readonly FunctionTool[] {
@@ -135,6 +136,7 @@ export function readTools({ tools }: ChatRequest): readonly FunctionTool[] {
       description: declared.description ?? undefined,
       parameters: declared.parameters ?? undefined,
       strict: declared.strict === true,
+      cacheControl: tool.cache_control ?? undefined,
     };
   });
 }

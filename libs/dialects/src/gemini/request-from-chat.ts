@@ -14,6 +14,7 @@ import {
   textOfContent,
   textOfPart,
 } from '../chat/read-messages.ts';
+import { withMediaBehindTools } from '../chat/tool-media.ts';
 import { isObject, type JsonObject, readJson } from '../json/read-json.ts';
 import type { TranslatedRequest } from '../translator.ts';
 import { generationConfigOf } from './generation-config.ts';
@@ -47,7 +48,8 @@ export function geminiRequestFromChat(
   model: string,
   stream: boolean,
 ): TranslatedRequest {
-  const { instructions, turns } = readConversation(request);
+  const messages = [...withMediaBehindTools(request.messages)];
+  const { instructions, turns } = readConversation({ ...request, messages });
   const tools = readTools(request);
   const generationConfig = generationConfigOf(request, model, readStop(request));
   const method = stream ? 'streamGenerateContent?alt=sse' : 'generateContent';

@@ -10,15 +10,20 @@ import {
   type Turn,
   textOfPart,
 } from '../chat/read-messages.ts';
-import type { JsonObject } from '../json/read-json.ts';
+import { type ReasoningDetail, readReasoningDetails } from '../chat/reasoning-details.ts';
+import { isObject, type JsonObject } from '../json/read-json.ts';
 
 export interface MessagesConversation {
-  readonly system: string | undefined;
+  /** Blocks when one of them marks the end of a cached prefix. */
+  readonly system: string | readonly JsonObject[] | undefined;
   readonly messages: readonly ApiTurn[];
   /** The tools that were called in earlier turns, each once. */
   readonly calledTools: readonly string[];
-  /** Whether the model is to go on after results of tools, in the middle of its own turn. */
-  readonly continuesToolUse: boolean;
+  /**
+   * Whether the model is to go on after results of tools, in the middle of its own turn, and the
+   * thoughts of that turn are not there.
+   */
+  readonly continuesWithoutThoughts: boolean;
 }
 
 interface ApiTurn {
@@ -46,11 +51,32 @@ export function conversationFromChat(request: ChatRequest): MessagesConversation
   }
   trimLastAssistant(messages);
   return {
-    system: instructions.length === 0 ? undefined : instructions.join('\n\n'),
+    system: systemOf(request, instructions),
     messages,
     calledTools: calledToolsOf(messages),
-    continuesToolUse: turns.at(-1)?.message.role === 'tool',
+    continuesWithoutThoughts:
+      turns.at(-1)?.message.role === 'tool' && !lastAssistantThinks(messages),
   };
+}
+
+function lastAssistantThinks(messages: readonly ApiTurn[]): boolean {
+  const last = messages.findLast(({ role }) => role === 'assistant');
+  const type = last?.content[0]?.type;
+  return type === 'thinking' || type === 'redacted_thinking';
+}
+
+/** With instructions alone they are what the user says, and there is no system. */
+function systemOf(
+  { messages }: ChatRequest,
+  instructions: readonly string[],
+): MessagesConversation['system'] {
+  if (instructions.length === 0) return undefined;
+  const blocks = messages
+    .filter(({ role }) => role === 'system' || role === 'developer')
+    .flatMap(({ content }) => partsOf(content))
+    .flatMap((part) => textBlocks(textOfPart(part) ?? '', part));
+  const isMarked = blocks.some((block) => block.cache_control !== undefined);
+  return isMarked ? blocks : instructions.join('\n\n');
 }
 
 function calledToolsOf(messages: readonly ApiTurn[]): readonly string[] {
@@ -70,6 +96,7 @@ function blocksOf({ message, path }: Turn): JsonObject[] {
           type: 'tool_result',
           tool_use_id: toolUseId(message.tool_call_id),
           content: contentBlocks(message.content, `${path}.content`),
+          ...(message.is_error === true && { is_error: true }),
         },
       ];
     case 'assistant': {
@@ -78,7 +105,12 @@ function blocksOf({ message, path }: Turn): JsonObject[] {
         return { type: 'tool_use', id: toolUseId(id), name, input };
       });
       const refusal = textBlocks(message.refusal ?? '');
-      return [...contentBlocks(message.content, `${path}.content`), ...refusal, ...calls];
+      return [
+        ...readReasoningDetails(message.reasoning_details).flatMap(thinkingBlock),
+        ...contentBlocks(message.content, `${path}.content`),
+        ...refusal,
+        ...calls,
+      ];
     }
   }
 }
@@ -87,13 +119,28 @@ function contentBlocks(content: ChatContent | null | undefined, path: string): J
   return partsOf(content).flatMap((part, index) => {
     const text = textOfPart(part);
     const where = typeof content === 'string' ? path : `${path}[${index}]`;
-    return text === undefined ? [mediaBlock(part, where)] : textBlocks(text);
+    if (text !== undefined) return textBlocks(text, part);
+    return [{ ...mediaBlock(part, where), ...markOf(part) }];
   });
 }
 
 /** Anthropic refuses blocks of text without any. */
-function textBlocks(text: string): JsonObject[] {
-  return text.trim() === '' ? [] : [{ type: 'text', text }];
+function textBlocks(text: string, part: JsonObject = {}): JsonObject[] {
+  return text.trim() === '' ? [] : [{ type: 'text', text, ...markOf(part) }];
+}
+
+/** The mark that a prefix ends here that is worth caching. */
+function markOf({ cache_control: mark }: JsonObject): JsonObject {
+  return isObject(mark) ? { cache_control: mark } : {};
+}
+
+/** Thoughts of other vendors prove nothing here, and are refused. */
+function thinkingBlock(detail: ReasoningDetail): JsonObject[] {
+  if (detail.format !== 'anthropic-claude-v1') return [];
+  if (detail.type === 'reasoning.encrypted') {
+    return [{ type: 'redacted_thinking', data: detail.data }];
+  }
+  return [{ type: 'thinking', thinking: detail.text, signature: detail.signature }];
 }
 
 function mediaBlock(part: ChatPart, path: string): JsonObject {

@@ -60,12 +60,17 @@ export function messagesRequestFromChat(
       ...(thinking.parameter !== undefined && { thinking: thinking.parameter }),
       ...(Object.keys(outputConfig).length > 0 && { output_config: outputConfig }),
       ...(request.user && { metadata: { user_id: request.user } }),
+      ...serviceTierOf(request),
     },
   };
 }
 
-function systemOf(request: ChatRequest, { system }: MessagesConversation): string | undefined {
+function systemOf(
+  request: ChatRequest,
+  { system }: MessagesConversation,
+): MessagesConversation['system'] {
   if (request.response_format?.type !== 'json_object') return system;
+  if (typeof system === 'object') return [...system, { type: 'text', text: JSON_INSTRUCTION }];
   return system === undefined ? JSON_INSTRUCTION : `${system}\n\n${JSON_INSTRUCTION}`;
 }
 
@@ -73,9 +78,15 @@ function maxTokens(wanted: number, budget: number, isDefault: boolean): number {
   return isDefault && budget > 0 ? Math.max(wanted, budget + ANSWER_TOKENS_MIN) : wanted;
 }
 
+/** OpenAI's other tiers have no like here. */
+function serviceTierOf({ service_tier: tier }: ChatRequest): JsonObject {
+  if (tier === 'auto') return { service_tier: 'auto' };
+  return tier === 'default' ? { service_tier: 'standard_only' } : {};
+}
+
 /** Temperatures above Anthropic's 1 are capped, as its own compatible API does. */
 function samplingOf(
-  { temperature, top_p: topP }: ChatRequest,
+  { temperature, top_p: topP, top_k: topK }: ChatRequest,
   version: number | undefined,
   isThinking: boolean,
 ): JsonObject {
@@ -85,6 +96,7 @@ function samplingOf(
   return {
     ...(hasTemperature && { temperature: Math.min(temperature, 1) }),
     ...(typeof topP === 'number' && !dropsTopP && { top_p: topP }),
+    ...(typeof topK === 'number' && { top_k: topK }),
   };
 }
 
@@ -96,12 +108,19 @@ function toolOf(tool: FunctionTool, version: number | undefined): JsonObject {
     ...(tool.description !== undefined && { description: tool.description }),
     input_schema: strict ? closedSchema(schema) : schema,
     ...(strict && { strict }),
+    ...(tool.cacheControl !== undefined && { cache_control: tool.cacheControl }),
   };
 }
 
 /** Calls in the history need their tools, even when the client no longer offers any. */
 function undeclaredTool(name: string): FunctionTool {
-  return { name, description: undefined, parameters: undefined, strict: false };
+  return {
+    name,
+    description: undefined,
+    parameters: undefined,
+    strict: false,
+    cacheControl: undefined,
+  };
 }
 
 function toolChoiceOf(
@@ -165,13 +184,12 @@ const NO_THINKING: Thinking = { active: false, budget: 0 };
 
 /**
  * A budget or, for newer models, an effort. Without thinking go requests where Anthropic refuses
- * it: with a tool that must be called, and after tool results whose turn came without its thoughts,
- * which a chat completion cannot carry.
+ * it: with a tool that must be called, and after tool results whose turn came without its thoughts.
  */
 function thinkingOf(
   request: ChatRequest,
   version: number | undefined,
-  { continuesToolUse }: MessagesConversation,
+  { continuesWithoutThoughts }: MessagesConversation,
   toolChoice: JsonObject | undefined,
 ): Thinking {
   const { reasoning_effort: effort } = request;
@@ -179,13 +197,13 @@ function thinkingOf(
   const outputConfig = { effort: effort === 'minimal' ? 'low' : effort };
   if (thinksAdaptively(version)) {
     const isForced = toolChoice?.type === 'any' || toolChoice?.type === 'tool';
-    if (isForced || continuesToolUse) return { ...NO_THINKING, outputConfig };
+    if (isForced || continuesWithoutThoughts) return { ...NO_THINKING, outputConfig };
     return { active: true, budget: 0, parameter: { type: 'adaptive' }, outputConfig };
   }
   const isForced = toolChoice?.type === 'any' || toolChoice?.type === 'tool';
   const limit = request.max_completion_tokens ?? request.max_tokens ?? Number.MAX_SAFE_INTEGER;
   const budget = Math.min(THINKING_BUDGETS[effort] ?? THINKING_BUDGET_MIN, limit - 1);
-  if (isForced || continuesToolUse || budget < THINKING_BUDGET_MIN) return NO_THINKING;
+  if (isForced || continuesWithoutThoughts || budget < THINKING_BUDGET_MIN) return NO_THINKING;
   if (version !== undefined && version < 307) return NO_THINKING;
   return { active: true, budget, parameter: { type: 'enabled', budget_tokens: budget } };
 }

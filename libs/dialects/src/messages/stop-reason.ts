@@ -14,3 +14,21 @@ export function finishReasonFromMessages(stopReason: string | null | undefined):
       return 'stop';
   }
 }
+
+export function stopReasonToMessages(
+  reason: FinishReason,
+  isRefusal: boolean,
+  stopSequence: string | undefined,
+): string {
+  if (isRefusal) return 'refusal';
+  switch (reason) {
+    case 'length':
+      return 'max_tokens';
+    case 'tool_calls':
+      return 'tool_use';
+    case 'content_filter':
+      return 'refusal';
+    default:
+      return stopSequence === undefined ? 'end_turn' : 'stop_sequence';
+  }
+}

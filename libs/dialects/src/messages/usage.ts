@@ -1,5 +1,6 @@
-import type { Usage } from '@gateway/protocol';
+import { NO_USAGE, type Usage } from '@gateway/protocol';
 import { tokenCount } from '../chat/usage.ts';
+import type { JsonObject } from '../json/read-json.ts';
 import type { ApiUsage } from './messages-api.ts';
 
 /** Anthropic counts cached input beside `input_tokens`; ours includes it. */
@@ -23,4 +24,18 @@ export function usageFromMessages(usage: ApiUsage | null | undefined): Usage | u
 export function mergeUsage(earlier: ApiUsage | undefined, later: ApiUsage): ApiUsage {
   const said = Object.entries(later).filter(([, value]) => value !== null && value !== undefined);
   return { ...earlier, ...Object.fromEntries(said) };
+}
+
+/** Our usage in Anthropic's definition; nothing but zeros while none is known. */
+export function usageToMessages(usage: Usage = NO_USAGE): JsonObject {
+  const { inputTokens, cachedInputTokens, cacheWriteInputTokens } = usage;
+  return {
+    input_tokens: Math.max(0, inputTokens - cachedInputTokens - cacheWriteInputTokens),
+    cache_creation_input_tokens: cacheWriteInputTokens,
+    cache_read_input_tokens: cachedInputTokens,
+    output_tokens: usage.outputTokens,
+    ...(usage.reasoningTokens > 0 && {
+      output_tokens_details: { thinking_tokens: usage.reasoningTokens },
+    }),
+  };
 }
