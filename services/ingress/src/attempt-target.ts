@@ -48,9 +48,9 @@ export async function attemptTarget(
   reply.gone.addEventListener('abort', cancel, { once: true });
   if (reply.gone.aborted) cancel();
   try {
-    const { error, event } = await relay(call, inference, context);
+    const { error, event } = await relay(call, inference, context).catch(broken);
     if (event) record.attempted(event);
-    else if (error && call.worker !== undefined) {
+    else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
       await recordLostAttempt(inference, attempt, startedAt, error, context);
     }
     return error;
@@ -62,6 +62,11 @@ export async function attemptTarget(
 interface RelayOutcome {
   readonly error?: GatewayError;
   readonly event?: AttemptedEvent;
+}
+
+/** Something in our own code broke; leaving the loop over the frames has cancelled the call. */
+function broken(thrown: unknown): RelayOutcome {
+  return { error: toGatewayError(thrown) };
 }
 
 async function relay(
@@ -82,12 +87,14 @@ async function relay(
       case 'data':
         if (inference.stream) await reply.write(frame.bytes);
         else if (!whole.add(frame.bytes)) {
-          call.cancel(new GatewayError('provider_bad_response', 'The answer is too large.'));
+          call.cancel(tooLarge());
         }
         break;
       case 'error':
-        return frame;
+        // The worker's word for a call that we cancelled says nothing of why.
+        return whole.isTooLarge ? { ...frame, error: tooLarge() } : frame;
       case 'end':
+        if (whole.isTooLarge) return { error: tooLarge(), event: frame.event };
         record.attempted(frame.event);
         if (inference.stream) reply.end();
         else if (head) sendWhole(head, whole.bytes(), reply, record);
@@ -116,14 +123,22 @@ function sendWhole(
   reply.sendWhole(200, head.contentType, body, record.headers());
 }
 
+function tooLarge(): GatewayError {
+  return new GatewayError('provider_bad_response', 'The answer of the provider is too large.');
+}
+
 class WholeAnswer {
   #pieces: Uint8Array[] = [];
   #length = 0;
 
+  get isTooLarge(): boolean {
+    return this.#length > WHOLE_ANSWER_BYTES_MAX;
+  }
+
   /** False, and nothing kept, once the answer is too large. */
   add(bytes: Uint8Array): boolean {
     this.#length += bytes.length;
-    if (this.#length > WHOLE_ANSWER_BYTES_MAX) {
+    if (this.isTooLarge) {
       this.#pieces = [];
       return false;
     }
