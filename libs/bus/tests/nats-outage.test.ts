@@ -159,6 +159,46 @@ describe('a server that is killed and comes back', () => {
   });
 });
 
+describe('a server that hangs', () => {
+  test('delivers late what nobody handles any more', async () => {
+    const provider = newProvider();
+    const ingress = await connect('ingress');
+    const worker = await connect('provider-worker');
+    const handled: string[] = [];
+    const endpoint = inferenceEndpoint(provider);
+    const serve: Handler = async (incoming) => {
+      handled.push(incoming.requestId);
+      incoming.accept();
+      incoming.head(HEAD);
+      await incoming.end(attempted(incoming.requestId));
+    };
+    await worker.serve(endpoint, serve, { concurrencyMax: 10 });
+    const models = modelsEndpoint(provider);
+    const respond = async ({ value }: { value: { configurationRevision: string } }) => {
+      handled.push(value.configurationRevision);
+      return { value: { models: [] } };
+    };
+    await worker.respond(models, respond, { concurrencyMax: 10 });
+    const call = () => {
+      const requestId = newRequestId();
+      const value = inferenceRequest('demo', requestId);
+      const frames = collect(ingress.call(endpoint, { value }, callOptions(requestId)));
+      return { requestId, frames };
+    };
+    const ask = (name: string) =>
+      ingress.request(models, { value: { configurationRevision: name } }, { timeoutMs: 300 });
+    server.pause();
+    const late = call();
+    expect((await rejection(ask('late'))).code).toBe('deadline_exceeded');
+    expect(errorOf(await late.frames).code).toBe('worker_lost');
+    server.resume();
+    await waitFor(() => ask('second'), { what: 'an answer' });
+    const second = call();
+    expect((await second.frames).at(-1)?.type).toBe('end');
+    expect(new Set(handled)).toEqual(new Set(['second', second.requestId]));
+  });
+});
+
 describe('a peer that hangs', () => {
   test('is lost after three silences', async () => {
     const endpoint = inferenceEndpoint(newProvider());

@@ -16,7 +16,7 @@ test('a bus says what is missing until it is provisioned', async () => {
   await waitFor(() => ingress.outage === undefined, { what: 'the streams to be found' });
 });
 
-test('provisioning may be repeated, keeps what is stored, and restores changed limits', async () => {
+test('provisioning again keeps what is stored and restores changed limits', async () => {
   await using server = await startNats();
   await provisionNats({ url: server.url });
   const connection = await connect({ servers: server.url });

@@ -3,7 +3,7 @@ import { rejection } from '../../tests/contract/sample-messages.ts';
 import { ALL_WINDOWS_BYTES_MAX, CALL_WINDOW_BYTES, CALL_WINDOW_BYTES_MIN } from '../bus.ts';
 import { WindowPool } from './window-pool.ts';
 
-test('gives full windows, then quarters, then the smallest, up to the sum, and no more', async () => {
+test('gives full windows, then quarters, then the smallest, and no more than the sum', async () => {
   const pool = new WindowPool();
   const counts = new Map<number, number>();
   while (pool.openBytes < ALL_WINDOWS_BYTES_MAX) {

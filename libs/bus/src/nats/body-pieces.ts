@@ -1,6 +1,6 @@
 /**
- * Large request bodies: the caller keeps them, and the worker that took the call pulls them in pieces,
- * so a body crosses the bus once however often the call was handed on.
+ * Large request bodies: the caller keeps them, and the worker that took the call pulls them in
+ * pieces, so a body crosses the bus once however often the call was handed on.
  */
 import { GatewayError, subjects } from '@gateway/protocol';
 import type { Msg } from '@nats-io/transport-node';

@@ -1,4 +1,6 @@
-/** The caller's side on NATS: one subscription for the replies of all calls, one for their bodies. */
+/**
+ * The caller's side on NATS: one subscription for the replies of all calls, one for their bodies.
+ */
 import {
   decodeFrame,
   GatewayError,
@@ -103,10 +105,15 @@ export class OutgoingCalls {
     this.#calls.set(key, { machine, body: inline ? undefined : body });
     const header = JSON.stringify({ ...opening, bodyBytes: body?.length ?? 0 });
     const caller = identity.instance;
-    connection.publish(endpoint.subject, payload, {
-      reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
-      headers: headersWith({ [headerNames.call]: header }),
-    });
+    try {
+      connection.publish(endpoint.subject, payload, {
+        reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
+        headers: headersWith({ [headerNames.call]: header }),
+      });
+    } catch (error) {
+      this.#setup.logger?.warn({ error }, 'call not sent');
+      machine.busLost();
+    }
     return machine;
   }
 
