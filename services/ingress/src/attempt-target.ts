@@ -11,6 +11,7 @@ import {
   toGatewayError,
 } from '@gateway/protocol';
 import type { ClientReply } from './client-reply.ts';
+import { finalEventStart } from './final-event.ts';
 import type { Ledger } from './ledger.ts';
 import type { ClientRequest, RequestRecord } from './request-record.ts';
 
@@ -76,6 +77,8 @@ async function relay(
 ): Promise<RelayOutcome> {
   let head: InferenceHead | undefined;
   const whole = new WholeAnswer();
+  // Clients hang up as soon as they read the final event, so it waits until the attempt is recorded.
+  let final: Uint8Array = new Uint8Array();
   for await (const frame of call) {
     switch (frame.type) {
       case 'accepted':
@@ -85,8 +88,12 @@ async function relay(
         if (inference.stream) beginStream(head, reply, record);
         break;
       case 'data':
-        if (inference.stream) await reply.write(frame.bytes);
-        else if (!whole.add(frame.bytes)) {
+        if (inference.stream) {
+          const bytes = final.length === 0 ? frame.bytes : Buffer.concat([final, frame.bytes]);
+          const start = finalEventStart(bytes);
+          final = bytes.subarray(start);
+          await reply.write(bytes.subarray(0, start));
+        } else if (!whole.add(frame.bytes)) {
           call.cancel(tooLarge());
         }
         break;
@@ -96,7 +103,7 @@ async function relay(
       case 'end':
         if (whole.isTooLarge) return { error: tooLarge(), event: frame.event };
         record.attempted(frame.event);
-        if (inference.stream) reply.end();
+        if (inference.stream) reply.end(final);
         else if (head) sendWhole(head, whole.bytes(), reply, record);
         return {};
     }

@@ -112,10 +112,15 @@ export class ClientReply {
     if (!this.#response.write(bytes)) await this.#drained();
   }
 
-  end(): void {
+  /**
+   * Ends the stream with these bytes. They leave together with HTTP's own end, or a client that hangs up
+   * after the last event would be taken for one that left too early.
+   */
+  end(last: Uint8Array): void {
     clearInterval(this.#heartbeat);
     if (this.#gone.signal.aborted) return;
-    this.#response.end();
+    this.#count(last);
+    this.#response.end(last);
     this.#cutIfStalled();
   }
 

@@ -172,8 +172,7 @@ async function replay(
     return;
   }
   reply.begin(entry.contentType, record.headers());
-  await reply.write(body);
-  reply.end();
+  reply.end(body);
 }
 
 function inferenceRequest(

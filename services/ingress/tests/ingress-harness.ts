@@ -79,8 +79,8 @@ export interface Harness {
   readonly reached: { limiter: number; cache: number; worker: number };
   /** While it is full, nothing that the ingress publishes is stored. */
   readonly ledger: { isFull: boolean };
-  /** The worker's bus, which dies with `[Symbol.asyncDispose]`. */
-  readonly worker: Bus;
+  /** As `kill -9` would. */
+  killWorker(): void;
   readonly auditWriter: Bus;
   connect(service: ServiceName): Bus;
   startIngress(environment?: Environment): Promise<Ingress & { stop(): Promise<void> }>;
@@ -160,6 +160,11 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const filePath = join(directory, 'gateway.yaml');
   await writeFile(filePath, options.file ?? FILE);
   const hub = await openInProcessHub({ directory: join(directory, 'bus'), durability: 'process' });
+  // What is registered last is done first: the ingress stops before its bus.
+  onTestFinished(async () => {
+    await hub.close();
+    await rm(directory, { recursive: true });
+  });
   const connect = (service: ServiceName) => hub.connect({ service, instance: newInstanceId() });
   const reached = { limiter: 0, cache: 0, worker: 0 };
   const [worker, auditWriter] = [connect('provider-worker'), connect('audit-writer')];
@@ -182,10 +187,6 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       ...environment,
     });
   const ingress = await start();
-  onTestFinished(async () => {
-    await hub.close();
-    await rm(directory, { recursive: true });
-  });
   const origin = `http://${ingress.host}:${ingress.port}`;
   return {
     hub,
@@ -194,7 +195,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     events,
     reached,
     ledger,
-    worker,
+    killWorker: () => (worker as Bus & { close(): void }).close(),
     auditWriter,
     connect,
     startIngress: start,

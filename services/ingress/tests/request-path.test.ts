@@ -322,7 +322,7 @@ describe('a failing target', () => {
     const gateway = await startHarness({
       worker: async (call) => {
         call.accept();
-        await gateway.worker[Symbol.asyncDispose]();
+        gateway.killWorker();
         await new Promise<void>((resolve) =>
           call.signal.addEventListener('abort', () => resolve()),
         );
