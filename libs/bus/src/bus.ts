@@ -274,7 +274,7 @@ export interface Bus extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
-/** Until a worker has accepted a call. */
+/** Until a worker has accepted a call. A body that it has to pull first adds to it. */
 export const ACCEPT_TIMEOUT_MS = 1_000;
 /** From a cancel to the terminal frame. */
 export const CANCEL_TIMEOUT_MS = 2_000;

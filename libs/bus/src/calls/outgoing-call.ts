@@ -61,6 +61,8 @@ export interface OutgoingCallSetup<Head> {
   readonly requestId: string;
   readonly attempt: number;
   readonly deadlineAt: number;
+  /** ACCEPT_TIMEOUT_MS by default. */
+  readonly acceptTimeoutMs?: number;
   /** Opened from the pool by the transport, which puts it into the request. */
   readonly windowBytes: number;
   readonly windows: WindowPool;
@@ -92,8 +94,8 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
       (frame) => this.#finishedWith(frame),
       () => this.#abandon(),
     );
-    const { clock } = setup;
-    this.#callOffTimer = clock.after(ACCEPT_TIMEOUT_MS, () =>
+    const { clock, acceptTimeoutMs = ACCEPT_TIMEOUT_MS } = setup;
+    this.#callOffTimer = clock.after(acceptTimeoutMs, () =>
       this.#close('worker_lost', 'No worker took the request in time.'),
     );
     this.#callOffDeadline = clock.after(Math.max(0, setup.deadlineAt - clock.now()), () =>
