@@ -18,6 +18,9 @@ import {
   settingsFor,
 } from './gateway.ts';
 
+/** A first start of the embedded database cannot be interrupted. */
+const EXIT_TIMEOUT_MS = 60_000;
+
 export const ALL_IN_ONE = join(repositoryRoot, 'services/all-in-one/src/main.ts');
 
 export async function startEmbeddedGateway(options: GatewayOptions = {}): Promise<Gateway> {
@@ -56,7 +59,7 @@ export async function startEmbeddedGateway(options: GatewayOptions = {}): Promis
     operations: { 'all-in-one': operationsUrl },
     restart: async (signal) => {
       running.kill(signal);
-      await running.waitExit();
+      await running.waitExit(EXIT_TIMEOUT_MS);
       running = await start();
     },
     output: async () => ({

@@ -4,8 +4,8 @@ import { type Simulator, waitFor } from '@gateway/testing';
 import OpenAI, { type ClientOptions } from 'openai';
 import { type Gateway, PROMPT_CANARY } from './gateway.ts';
 
-/** The embedded database takes seconds for its first start. */
-const AUDIT_TIMEOUT_MS = 30_000;
+/** Events that a killed audit-writer had taken are delivered again after 30 s. */
+const AUDIT_TIMEOUT_MS = 60_000;
 
 /** One model of each vendor, all of them with a known price. */
 export const MODELS = [
