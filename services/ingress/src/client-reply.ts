@@ -26,6 +26,7 @@ export class ClientReply {
   readonly #gone = new AbortController();
   readonly #heartbeatMs: number;
   readonly #stallTimeoutMs: number;
+  #isClosed = false;
   #streaming = false;
   /** Where a comment or an event of ours would not cut one of the answer in two. */
   #betweenEvents = true;
@@ -140,12 +141,12 @@ export class ClientReply {
 
   /** Resolves when the client has the whole answer, was cut off, or has left. */
   async settled(): Promise<void> {
-    const response = this.#response;
-    if (response.closed || response.destroyed) return;
-    await new Promise<void>((resolve) => response.once('close', resolve));
+    if (this.#isClosed) return;
+    await new Promise<void>((resolve) => this.#response.once('close', resolve));
   }
 
   #closed(): void {
+    this.#isClosed = true;
     clearInterval(this.#heartbeat);
     if (!this.#response.writableFinished) {
       this.#gone.abort(new GatewayError('client_closed', 'The client closed the connection.'));

@@ -29,7 +29,7 @@ export function refusalEvent(
     finishedAt,
     status: error.status,
     errorCode: error.code,
-    ended: 'refused',
+    ended: error.code === 'client_closed' ? 'client_closed' : 'refused',
     attempts: 0,
     cacheOutcome: 'bypass',
     usage: NO_USAGE,

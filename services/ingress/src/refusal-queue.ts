@@ -34,9 +34,7 @@ export class RefusalQueue implements AsyncDisposable {
       return;
     }
     this.#waiting.push(event);
-    this.#publishing ??= this.#publish().finally(() => {
-      this.#publishing = undefined;
-    });
+    this.#publishing ??= this.#publish();
   }
 
   /** Publishes what waits, as long as that goes well. */
@@ -57,6 +55,8 @@ export class RefusalQueue implements AsyncDisposable {
         if (this.#isDisposed) this.#countUnrecorded(this.#waiting.splice(0).length);
       }
     }
+    // In the same turn as the last look at the queue, or what comes in between would stay in it.
+    this.#publishing = undefined;
   }
 
   #countUnrecorded(count: number): void {

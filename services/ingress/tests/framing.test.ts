@@ -174,6 +174,19 @@ describe('one connection', () => {
     expect(finished()).toMatchObject(Array(3).fill({ ended: 'client_closed', status: 499 }));
   });
 
+  test('that breaks off within a body leaves a record and nothing else', async () => {
+    const gateway = await startHarness();
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(head('Content-Length: 100', 'Expect: 100-continue'));
+    await connection.answers(1);
+    connection.send('{"model":');
+    connection.socket.destroy();
+    const event = await gateway.finished(null);
+    expect(event).toMatchObject({ ended: 'client_closed', status: 499, keyId: 'bootstrap-client' });
+    expectNothingReached(gateway);
+    expect((await gateway.post(chat())).status).toBe(200);
+  });
+
   test('goes on after a refusal whose small body is dropped', async () => {
     const gateway = await startHarness();
     const connection = openRawConnection(gateway.ingress.port);
