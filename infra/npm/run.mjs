@@ -15,7 +15,23 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ensureInstalled } from './install.mjs';
 
+const SHELL_POLL_MS = 200;
+
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/**
+ * A signal to npm ends the shell between npm and this process, which passes nothing on. So the end of
+ * the shell counts as the signal.
+ */
+function endWithShell() {
+  const shell = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, SHELL_POLL_MS);
+  watch.unref();
+}
 
 /** Runs the command in this process' place: same streams, same signals, same end. */
 function replaceBy(command, commandArguments) {
@@ -34,6 +50,7 @@ const commandArguments = process.argv.slice(2);
 const isProduction = commandArguments[0] === '--production';
 if (isProduction) commandArguments.shift();
 const [file = '', ...rest] = commandArguments;
+if (process.env.npm_lifecycle_event !== undefined && process.platform !== 'win32') endWithShell();
 const node = ensureInstalled(isProduction);
 if (node === realpathSync(process.execPath)) {
   const path = resolve(file);
