@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
  * peer of the connection.
  */
 export function clientAddress(request: FastifyRequest): string {
-  const forwarded = plain(request.ip);
+  const forwarded = plain(request.ip ?? '');
   return isIP(forwarded) === 0 ? plain(request.raw.socket.remoteAddress ?? '') : forwarded;
 }
 

@@ -15,6 +15,7 @@ import {
 import { getMeter, HTTP, type Logger } from '@gateway/telemetry';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Access, admit, bodyTooLarge, checkBodyHeaders } from './admit.ts';
+import { clientAddress } from './client-address.ts';
 import type { KeyDirectory } from './key-directory.ts';
 import { KnownRoutes, noRoute } from './known-routes.ts';
 import { OpenConnections } from './open-connections.ts';
@@ -37,6 +38,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     requestId: string;
     receivedAt: number;
+    /** Taken at the start: a socket that is closed has no address any more. */
+    clientAddress: string;
     /** Set on every route but the public ones. */
     key: KeyRecord | undefined;
     span: ServerSpan | undefined;
@@ -91,6 +94,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.addHook('preClose', async () => connections.close());
   app.decorateRequest('requestId', '');
   app.decorateRequest('receivedAt', 0);
+  app.decorateRequest('clientAddress', '');
   app.decorateRequest('key', undefined);
   app.decorateRequest('span', undefined);
   admitRequests(app, connections, options);
@@ -107,6 +111,7 @@ function admitRequests(
   app.addHook('onRequest', async (request, reply) => {
     request.requestId = newRequestId();
     request.receivedAt = Date.now();
+    request.clientAddress = clientAddress(request);
     reply.headers({ 'x-request-id': request.requestId, 'cache-control': 'no-store' });
     const { access } = request.routeOptions.config;
     observe(request, reply, access);

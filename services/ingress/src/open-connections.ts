@@ -49,12 +49,8 @@ export class OpenConnections {
   }
 
   #opened(socket: Socket): void {
-    const responses = new Set<ServerResponse>();
-    this.#running.set(socket, responses);
-    socket.once('close', () => {
-      this.#running.delete(socket);
-      setImmediate(() => closeQueued(responses));
-    });
+    this.#running.set(socket, new Set());
+    socket.once('close', () => this.#running.delete(socket));
   }
 
   #began(socket: Socket, response: ServerResponse): void {
@@ -64,16 +60,5 @@ export class OpenConnections {
       responses?.delete(response);
       if (this.#isClosing && responses?.size === 0) socket.destroySoon();
     });
-  }
-}
-
-/**
- * Answers to pipelined requests wait without a socket, and Node does not tell them that the
- * connection is gone. Those that have one have heard it by now.
- */
-function closeQueued(responses: ReadonlySet<ServerResponse>): void {
-  for (const response of [...responses]) {
-    response.destroy();
-    response.emit('close');
   }
 }

@@ -1,6 +1,5 @@
 import { EVENT_SCHEMA, type FinishedEvent, type GatewayError, NO_USAGE } from '@gateway/protocol';
 import type { FastifyRequest } from 'fastify';
-import { clientAddress } from './client-address.ts';
 import { USER_AGENT_LENGTH_MAX } from './request-record.ts';
 
 /** The whole record of a request that was refused before its body was read as what it asks for. */
@@ -22,7 +21,7 @@ export function refusalEvent(
     method,
     model: '',
     stream: false,
-    clientIp: clientAddress(request),
+    clientIp: request.clientAddress,
     userAgent: (request.headers['user-agent'] ?? '').slice(0, USER_AGENT_LENGTH_MAX),
     ...(span?.traceId !== undefined && { traceId: span.traceId }),
     configurationRevision,

@@ -207,6 +207,17 @@ describe('one connection', () => {
     await connection.closed();
   });
 
+  test('gets its refusal also when it reads only after it has sent a lot', async () => {
+    const gateway = await startHarness();
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.socket.pause();
+    connection.send(`${START}Host: a\r\n${JSON_TYPE}Content-Length: 99999999\r\n\r\n`);
+    connection.send(Buffer.alloc(256 * 1024));
+    expect(await gateway.finished(null)).toMatchObject({ status: 401 });
+    connection.socket.resume();
+    expect((await connection.answers(1))[0]?.status).toBe(401);
+  });
+
   test('cuts a stream when the client says something wrong behind its request', async () => {
     const gateway = await startHarness({
       worker: async (call) => {

@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { clientAddress } from '../client-address.ts';
 import { ClientReply } from '../client-reply.ts';
 import { answerInference, type RequestPath } from '../request-path.ts';
 import type { ClientRequest } from '../request-record.ts';
@@ -38,7 +37,7 @@ function clientRequest(request: FastifyRequest): ClientRequest {
     key,
     endpoint: request.routeOptions.url ?? '',
     method: request.method,
-    clientIp: clientAddress(request),
+    clientIp: request.clientAddress,
     userAgent: headers['user-agent'] ?? '',
     traceId: span?.traceId,
     header: (name) => {
