@@ -1,5 +1,5 @@
 /** The five services as processes of their own on real NATS, Redis and PostgreSQL. */
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SERVICES } from '@gateway/protocol';
@@ -21,8 +21,6 @@ export async function startStackGateway(options: GatewayOptions = {}): Promise<S
   const otlp = resources.use(await startOtlpReceiver());
   const directory = await mkdtemp(join(tmpdir(), 'gateway-e2e-stack-'));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
-  // PostgreSQL runs as another user when the tests run as root.
-  await chmod(directory, 0o755);
   const reports: string[] = [];
   const stack = resources.use(
     await startStack({
