@@ -8,6 +8,8 @@ export interface RawConnection {
   /** Everything received so far. */
   readonly received: string;
   readonly isClosed: boolean;
+  /** Whether the server dropped the connection on bytes that it did not read. */
+  readonly wasReset: boolean;
   send(bytes: string | Uint8Array): void;
   /** Waits until so many whole answers are here, and gives them. */
   answers(count: number): Promise<readonly RawAnswer[]>;
@@ -22,14 +24,19 @@ export interface RawAnswer {
 }
 
 export function openRawConnection(port: number): RawConnection {
-  const socket = connect({ host: '127.0.0.1', port });
+  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   const pieces: Buffer[] = [];
-  const state = { isClosed: false };
+  const state = { isClosed: false, wasReset: false };
   socket.on('data', (bytes: Buffer) => pieces.push(bytes));
-  socket.on('error', () => {});
-  socket.on('close', () => {
-    state.isClosed = true;
+  socket.on('error', () => {
+    state.wasReset = true;
   });
+  // Half open, so that a test can say more to a server that wants to hear no more.
+  for (const event of ['end', 'close']) {
+    socket.on(event, () => {
+      state.isClosed = true;
+    });
+  }
   onTestFinished(() => void socket.destroy());
   const received = () => Buffer.concat(pieces).toString('latin1');
   return {
@@ -39,6 +46,9 @@ export function openRawConnection(port: number): RawConnection {
     },
     get isClosed() {
       return state.isClosed;
+    },
+    get wasReset() {
+      return state.wasReset;
     },
     send: (bytes) => void socket.write(bytes),
     async answers(count) {
