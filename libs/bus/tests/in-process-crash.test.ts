@@ -10,7 +10,7 @@ import { openInProcessHub } from '../src/in-process/hub.ts';
 import { controlEvent } from './contract/sample-messages.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
 
-const PROGRAM = join(import.meta.dirname, 'in-process-child.ts');
+const PROGRAM = join(import.meta.dirname, 'killed-main.ts');
 
 type Child = ChildProcessByStdio<null, Readable, null>;
 

@@ -7,7 +7,7 @@ import { lockDirectory } from '../src/in-process/directory-lock.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
 
 async function startHolder(directory: string): Promise<{ child: ChildProcess; said: string }> {
-  const program = join(import.meta.dirname, 'in-process-child.ts');
+  const program = join(import.meta.dirname, 'killed-main.ts');
   const child = spawn(process.execPath, [program, 'hold-lock', directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -2,6 +2,8 @@
 export const headers = {
   /** Milliseconds since 1970 after which a request is not to be handled any more. */
   deadline: 'Gateway-Deadline',
+  /** Milliseconds from the request to its deadline, to be compared with one clock alone. */
+  timeout: 'Gateway-Timeout',
   /** The opening of a call, as JSON. */
   call: 'Gateway-Call',
   /** Marks a reply whose value is an error. */

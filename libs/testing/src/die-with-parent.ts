@@ -12,6 +12,8 @@ import { searchPath } from './config.ts';
 export interface UserIdentity {
   readonly uid: number;
   readonly gid: number;
+  /** Keeps root's way into directories that are closed to the user. Default false. */
+  readonly entersAnyDirectory?: boolean;
 }
 
 /** The first executable of that name on PATH. */
@@ -30,6 +32,9 @@ export function isExecutable(file: string): boolean {
     return false;
   }
 }
+
+/** The capability that containers give to root, too; reading and searching alone they do not. */
+const KEPT = '+dac_override';
 
 const living = new Set<ChildProcess>();
 let exitHandlerInstalled = false;
@@ -54,16 +59,18 @@ export function spawnTied(
   options: Omit<SpawnOptions, 'uid' | 'gid' | 'detached'> & { readonly runAs?: UserIdentity },
 ): ChildProcess {
   const { runAs, ...rest } = options;
+  const { uid, gid, entersAnyDirectory = false } = runAs ?? {};
   const setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined;
   let child: ChildProcess;
   if (setpriv === undefined) {
-    child = spawn(command, commandArguments, { ...rest, ...runAs, detached: true });
+    child = spawn(command, commandArguments, { ...rest, uid, gid, detached: true });
   } else {
     const identity =
-      runAs === undefined ? [] : [`--reuid=${runAs.uid}`, `--regid=${runAs.gid}`, '--clear-groups'];
+      runAs === undefined ? [] : [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+    const kept = entersAnyDirectory ? ['--inh-caps', KEPT, '--ambient-caps', KEPT] : [];
     child = spawn(
       setpriv,
-      [...identity, '--pdeathsig', 'KILL', '--', command, ...commandArguments],
+      [...identity, ...kept, '--pdeathsig', 'KILL', '--', command, ...commandArguments],
       { ...rest, detached: true },
     );
   }

@@ -96,6 +96,15 @@ describe('startRedis', () => {
 });
 
 describe('startPostgres', () => {
+  // Root runs it as another user, and its own directories are closed to others.
+  test('keeps its data in a directory that nobody else may enter', async () => {
+    const closed = mkdtempSync(join(tmpdir(), 'gateway-closed-'));
+    const server = await startPostgres({ dataDir: join(closed, 'postgres') });
+    await server.createDatabase();
+    await server.stop();
+    await rm(closed, { recursive: true });
+  });
+
   test('keeps committed rows over SIGKILL and restart', async () => {
     await using server = await startPostgres();
     const target = { port: server.port, user: 'gateway', database: 'gateway' };

@@ -2,8 +2,10 @@
  * The whole gateway in one process: the five services as they are, on the in-process bus, with memory
  * for Redis and PGlite for PostgreSQL.
  */
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startAuditWriter } from '@gateway/audit-writer';
 import { type Bus, lockDirectory, openInProcessHub } from '@gateway/bus';
 import { startCache } from '@gateway/cache';
@@ -16,6 +18,12 @@ import type { EmbeddedSettings } from './config.ts';
 import { type FirstKeys, makeFirstKeys } from './first-keys.ts';
 import { loadPastAdmissions } from './past-admissions.ts';
 import { loadPepper } from './pepper.ts';
+
+/**
+ * The gateway must be ready in two seconds. A ledger that opens later holds the limiter up, and until then
+ * requests with a limit are refused, as they are when Redis is away.
+ */
+const LIMITER_TIMEOUT_MS = 1_500;
 
 export interface AllInOne extends AsyncDisposable {
   readonly ingress: Ingress;
@@ -40,9 +48,11 @@ export async function startAllInOne(
     return { ...contextFor(service, context), bus };
   };
 
+  const ledgerDirectory = join(directory, 'audit');
+  const isLedgerNew = !existsSync(ledgerDirectory);
   const audit = resources.use(
     await startAuditWriter(
-      { database: { kind: 'pglite', directory: join(directory, 'audit') } },
+      { database: { kind: 'pglite', directory: ledgerDirectory } },
       // Events wait in the log until the database is open, so the gateway is ready without it.
       { ...contextOf('audit-writer'), health: unwatched },
     ),
@@ -54,24 +64,34 @@ export async function startAllInOne(
   };
   const keys = await KeyDirectory.open({ ...ingressSettings, bus: ingressContext.bus, logger });
   const firstKeys = await makeFirstKeys(keys);
-  const past = await loadPastAdmissions({
+  const limiterContext = contextOf('rate-limiter');
+  const limiter = loadPastAdmissions({
     audit,
+    isLedgerNew,
     bus: ingressContext.bus,
     configuration: settings.ingress.configuration,
     keys: keys.list(),
     logger,
-  });
+    signal: context.signal,
+  }).then((past) => startRateLimiter({ store: { kind: 'memory', past } }, limiterContext));
   await keys[Symbol.asyncDispose]();
+  resources.defer(async () => (await limiter)[Symbol.asyncDispose]());
+  await startedWithin(limiter, LIMITER_TIMEOUT_MS);
 
-  resources.use(
-    await startRateLimiter({ store: { kind: 'memory', past } }, contextOf('rate-limiter')),
-  );
   resources.use(await startCache({ store: { kind: 'memory' } }, contextOf('cache')));
   resources.use(await startProviderWorker(settings.worker, contextOf('provider-worker')));
   const ingress = resources.use(await startIngress(ingressSettings, ingressContext));
 
   const held = resources.move();
   return { ingress, firstKeys, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** Resolves when the service has started, or with the time. Rejects when its start fails before. */
+async function startedWithin(start: Promise<unknown>, timeoutMs: number): Promise<void> {
+  const waiting = new AbortController();
+  const expired = sleep(timeoutMs, undefined, { signal: waiting.signal }).catch(() => {});
+  await Promise.race([start, expired]);
+  waiting.abort();
 }
 
 /** Stands in where a check must not decide the readiness of the process. */

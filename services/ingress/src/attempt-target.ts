@@ -11,6 +11,7 @@ import {
   toGatewayError,
 } from '@gateway/protocol';
 import type { ClientReply } from './client-reply.ts';
+import { finalEventStart } from './final-event.ts';
 import type { Ledger } from './ledger.ts';
 import type { ClientRequest, RequestRecord } from './request-record.ts';
 
@@ -48,9 +49,9 @@ export async function attemptTarget(
   reply.gone.addEventListener('abort', cancel, { once: true });
   if (reply.gone.aborted) cancel();
   try {
-    const { error, event } = await relay(call, inference, context);
+    const { error, event } = await relay(call, inference, context).catch(broken);
     if (event) record.attempted(event);
-    else if (error && call.worker !== undefined) {
+    else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
       await recordLostAttempt(inference, attempt, startedAt, error, context);
     }
     return error;
@@ -64,6 +65,11 @@ interface RelayOutcome {
   readonly event?: AttemptedEvent;
 }
 
+/** Something in our own code broke; leaving the loop over the frames has cancelled the call. */
+function broken(thrown: unknown): RelayOutcome {
+  return { error: toGatewayError(thrown) };
+}
+
 async function relay(
   call: OutgoingCall<InferenceHead>,
   inference: InferenceRequest,
@@ -71,6 +77,8 @@ async function relay(
 ): Promise<RelayOutcome> {
   let head: InferenceHead | undefined;
   const whole = new WholeAnswer();
+  // Clients hang up as soon as they read the final event, so it waits until the attempt is recorded.
+  let final: Uint8Array = new Uint8Array();
   for await (const frame of call) {
     switch (frame.type) {
       case 'accepted':
@@ -80,16 +88,22 @@ async function relay(
         if (inference.stream) beginStream(head, reply, record);
         break;
       case 'data':
-        if (inference.stream) await reply.write(frame.bytes);
-        else if (!whole.add(frame.bytes)) {
-          call.cancel(new GatewayError('provider_bad_response', 'The answer is too large.'));
+        if (inference.stream) {
+          const bytes = final.length === 0 ? frame.bytes : Buffer.concat([final, frame.bytes]);
+          const start = finalEventStart(bytes);
+          final = bytes.subarray(start);
+          await reply.write(bytes.subarray(0, start));
+        } else if (!whole.add(frame.bytes)) {
+          call.cancel(tooLarge());
         }
         break;
       case 'error':
-        return frame;
+        // The worker's word for a call that we cancelled says nothing of why.
+        return whole.isTooLarge ? { ...frame, error: tooLarge() } : frame;
       case 'end':
+        if (whole.isTooLarge) return { error: tooLarge(), event: frame.event };
         record.attempted(frame.event);
-        if (inference.stream) reply.end();
+        if (inference.stream) reply.end(final);
         else if (head) sendWhole(head, whole.bytes(), reply, record);
         return {};
     }
@@ -116,14 +130,22 @@ function sendWhole(
   reply.sendWhole(200, head.contentType, body, record.headers());
 }
 
+function tooLarge(): GatewayError {
+  return new GatewayError('provider_bad_response', 'The answer of the provider is too large.');
+}
+
 class WholeAnswer {
   #pieces: Uint8Array[] = [];
   #length = 0;
 
+  get isTooLarge(): boolean {
+    return this.#length > WHOLE_ANSWER_BYTES_MAX;
+  }
+
   /** False, and nothing kept, once the answer is too large. */
   add(bytes: Uint8Array): boolean {
     this.#length += bytes.length;
-    if (this.#length > WHOLE_ANSWER_BYTES_MAX) {
+    if (this.isTooLarge) {
       this.#pieces = [];
       return false;
     }

@@ -1,44 +1,37 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { GatewayError, type KeyRecord } from '@gateway/protocol';
 import type { KeyDirectory } from './key-directory.ts';
 
 /**
  * The key that the request's headers name: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.
- * Throws `authentication_failed`, the same for every cause, or `permission_denied` for a key of the
- * other role.
+ * Throws `authentication_failed`, the same for every cause.
  */
 export function authenticate(
-  headers: IncomingHttpHeaders,
-  keys: KeyDirectory,
-  role: KeyRecord['role'],
+  request: Pick<IncomingMessage, 'headersDistinct'>,
+  keys: Pick<KeyDirectory, 'find'>,
 ): KeyRecord {
-  const presented = presentedKeys(headers);
+  const presented = presentedKeys(request);
   const [text] = presented;
   const record = presented.size === 1 && text !== undefined ? keys.find(text) : undefined;
-  if (!record) {
-    throw new GatewayError(
-      'authentication_failed',
-      'Incorrect or missing API key. Send a key of this gateway as "Authorization: Bearer <key>".',
-      { reason: 'invalid_api_key' },
-    );
-  }
-  if (record.role !== role) {
-    throw new GatewayError('permission_denied', `This needs a key of the role ${role}.`, {
-      reason: 'insufficient_scope',
-    });
-  }
-  return record;
+  if (record) return record;
+  throw new GatewayError(
+    'authentication_failed',
+    'Incorrect or missing API key. Send a key of this gateway as "Authorization: Bearer <key>".',
+    { reason: 'invalid_api_key' },
+  );
 }
 
 /** Clients may send the same key in two headers; two different ones are refused. */
-function presentedKeys(headers: IncomingHttpHeaders): Set<string> {
+function presentedKeys({ headersDistinct: headers }: Pick<IncomingMessage, 'headersDistinct'>) {
   const presented = new Set<string>();
-  if (headers.authorization !== undefined) {
-    presented.add(/^bearer ([\x21-\x7e]+)$/i.exec(headers.authorization)?.[1] ?? '');
+  const { authorization = [] } = headers;
+  for (const value of authorization) {
+    presented.add(/^bearer ([\x21-\x7e]+)$/i.exec(value)?.[1] ?? '');
   }
+  // The same line twice is no way that clients send a key.
+  if (authorization.length > 1) presented.add('');
   for (const name of ['x-api-key', 'x-goog-api-key']) {
-    const value = headers[name];
-    if (typeof value === 'string') presented.add(value);
+    for (const value of headers[name] ?? []) presented.add(value);
   }
   return presented;
 }

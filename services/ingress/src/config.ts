@@ -1,4 +1,11 @@
-import { type Configuration, KEY_TEXT_LENGTH_MIN } from '@gateway/protocol';
+import { isIP } from 'node:net';
+import {
+  type Configuration,
+  KEY_TEXT_LENGTH_MAX,
+  KEY_TEXT_LENGTH_MIN,
+  keyTextIsPlausible,
+  type RequestLimit,
+} from '@gateway/protocol';
 import {
   type Environment,
   integer,
@@ -90,21 +97,74 @@ function readEdge(environment: Environment) {
       }),
     },
     environment,
-    ({ apiKey, adminKey }, report) => {
+    ({ apiKey, adminKey, trustedProxies }, report) => {
       if (apiKey && adminKey && apiKey.reveal() === adminKey.reveal()) {
         report('GATEWAY_API_KEY and GATEWAY_ADMIN_KEY must differ');
+      }
+      for (const [name, key] of Object.entries({
+        GATEWAY_API_KEY: apiKey,
+        GATEWAY_ADMIN_KEY: adminKey,
+      })) {
+        if (key && !isPresentable(key.reveal())) {
+          report(
+            `${name} must be at most ${KEY_TEXT_LENGTH_MAX} visible ASCII characters, or a key that the gateway made`,
+          );
+        }
+      }
+      for (const [index, proxy] of trustedProxies.entries()) {
+        if (!isAddressOrNetwork(proxy)) report(notTrustable(index + 1));
       }
     },
   );
 }
 
+/** Whether clients can send the key, and it is not one of the gateway's own with a typing error. */
+function isPresentable(key: string): boolean {
+  return /^[\x21-\x7e]+$/.test(key) && keyTextIsPlausible(key);
+}
+
+/** The names that stand for networks: https://github.com/jshttp/proxy-addr */
+const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
+
+function isAddressOrNetwork(text: string): boolean {
+  if (NAMED_NETWORKS.includes(text)) return true;
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  if (prefix === undefined) return true;
+  const bits = /^\d{1,3}$/.test(prefix) ? Number(prefix) : 0;
+  return bits >= 1 && bits <= (version === 4 ? 32 : 128);
+}
+
+function notTrustable(position: number): string {
+  const forms = `an address, a network such as 10.0.0.0/8, or ${NAMED_NETWORKS.join(', ')}`;
+  return `GATEWAY_TRUSTED_PROXIES: value ${position} must be ${forms}`;
+}
+
 function readConfiguration(environment: Environment): Configuration {
-  const { file, requests, windowSeconds } = parseSettings(
+  const read = readAllSettings({
+    limit: () => readKeyLimit(environment),
+    // Checked also where the limit is wrong, so that all problems are told at once.
+    file: () => {
+      const { path } = parseSettings(
+        {
+          path: text('GATEWAY_CONFIG', {
+            optional: true,
+            description: 'the YAML file of providers, models, limits and cache',
+          }),
+        },
+        environment,
+      );
+      return { path, checked: readGatewayFile(path, undefined) };
+    },
+  });
+  const { file, limit } = read;
+  return limit ? readGatewayFile(file.path, limit) : file.checked;
+}
+
+function readKeyLimit(environment: Environment): RequestLimit | undefined {
+  const { requests, windowSeconds } = parseSettings(
     {
-      file: text('GATEWAY_CONFIG', {
-        optional: true,
-        description: 'the YAML file of providers, models, limits and cache',
-      }),
       requests: integer('RATE_LIMIT_REQUESTS', {
         optional: true,
         min: 1,
@@ -120,6 +180,5 @@ function readConfiguration(environment: Environment): Configuration {
     },
     environment,
   );
-  const keyLimit = requests === undefined ? undefined : { requests, windowSeconds };
-  return readGatewayFile(file, keyLimit);
+  return requests === undefined ? undefined : { requests, windowSeconds };
 }

@@ -3,7 +3,7 @@
  * before the built-in ones, so that an operator can redefine both.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import {
   CONFIGURATION_SCHEMA,
   type Configuration,
@@ -17,6 +17,7 @@ import {
   type RequestLimit,
   secretReference,
   type Timeouts,
+  timeouts,
 } from '@gateway/protocol';
 import { SettingsError } from '@gateway/runtime';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
@@ -40,14 +41,35 @@ const BUILT_IN_ROUTES: readonly ModelRoute[] = [
 const DEFAULT_CACHE_TTL_SECONDS = 3600;
 const FILE_BYTES_MAX = 1024 * 1024;
 
-const durationSeconds = z.number().positive().max(3600);
+/** As many as fit the configuration beside the built-in ones. */
+const PROVIDERS_MAX = 60;
+const ROUTES_MAX = 1000;
+
+/** Seconds with fractions, within the bounds that the configuration has in milliseconds. */
+function durationSeconds(name: keyof Timeouts) {
+  const { minValue, maxValue } = timeouts.shape[name];
+  return z
+    .number()
+    .min((minValue ?? 0) / 1000)
+    .max((maxValue ?? 0) / 1000)
+    .optional();
+}
 
 const fileTimeouts = z.strictObject({
-  connect_seconds: durationSeconds.optional(),
-  first_byte_seconds: durationSeconds.optional(),
-  idle_seconds: durationSeconds.optional(),
-  total_seconds: durationSeconds.optional(),
+  connect_seconds: durationSeconds('connectMs'),
+  first_byte_seconds: durationSeconds('firstByteMs'),
+  idle_seconds: durationSeconds('idleMs'),
+  total_seconds: durationSeconds('totalMs'),
 });
+
+/** The configuration is shown to every service, so a password must not stand in an address. */
+const baseUrl = z.url({ protocol: /^https?$/ }).refine(
+  (text) => {
+    const { username, password } = new URL(text);
+    return username === '' && password === '';
+  },
+  { message: 'must not hold a user name or password', when: ({ issues }) => issues.length === 0 },
+);
 
 const gatewayFile = z.strictObject({
   providers: z
@@ -55,10 +77,13 @@ const gatewayFile = z.strictObject({
       providerName,
       z.strictObject({
         kind: z.enum(PROVIDER_KINDS).optional(),
-        base_url: z.url({ protocol: /^https?$/ }).optional(),
+        base_url: baseUrl.optional(),
         api_key: secretReference.optional(),
       }),
     )
+    .refine((providers) => Object.keys(providers).length <= PROVIDERS_MAX, {
+      message: `at most ${PROVIDERS_MAX} providers`,
+    })
     .default({}),
   models: z
     .array(
@@ -79,7 +104,7 @@ const gatewayFile = z.strictObject({
         timeouts: fileTimeouts.optional(),
       }),
     )
-    .max(1000)
+    .max(ROUTES_MAX)
     .default([]),
   timeouts: fileTimeouts.default({}),
   cache: cachePolicyFile().prefault({}),
@@ -108,41 +133,62 @@ export function readGatewayFile(
   path: string | undefined,
   keyLimit: RequestLimit | undefined,
 ): Configuration {
-  const file = path === undefined ? gatewayFile.parse({}) : parseGatewayFile(path, readText(path));
-  return toConfiguration(path ?? 'the configuration', file, keyLimit);
+  const { file, at } = path === undefined ? withoutFile() : parseGatewayFile(path, readText(path));
+  const problems = problemsOf(file);
+  if (problems.length > 0) {
+    throw new SettingsError(problems.map((problem) => `${at(problem.path)}: ${problem.message}`));
+  }
+  return toConfiguration(file, keyLimit);
+}
+
+interface ReadFile {
+  readonly file: GatewayFile;
+  /** File and line of a place in it. */
+  readonly at: (path: readonly PropertyKey[]) => string;
+}
+
+function withoutFile(): ReadFile {
+  return { file: gatewayFile.parse({}), at: () => 'the built-in configuration' };
 }
 
 function readText(path: string): string {
-  let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    // A pipe or a device could hold the start up for ever.
+    const { size } = statSync(path);
+    if (size <= FILE_BYTES_MAX) return readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
     throw new SettingsError([`GATEWAY_CONFIG names a file that cannot be read${code}`]);
   }
-  if (bytes.length > FILE_BYTES_MAX) {
-    throw new SettingsError([`GATEWAY_CONFIG names a file of more than ${FILE_BYTES_MAX} bytes`]);
-  }
-  return bytes.toString('utf8');
+  throw new SettingsError([`GATEWAY_CONFIG names a file of more than ${FILE_BYTES_MAX} bytes`]);
 }
 
-function parseGatewayFile(path: string, text: string): GatewayFile {
+function parseGatewayFile(path: string, text: string): ReadFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
-  const at = (offset: number) => `${path}:${lines.linePos(offset).line}`;
+  const line = (offset: number) => `${path}:${lines.linePos(offset).line}`;
+  const at = (place: readonly PropertyKey[]) => line(offsetOf(document, place));
   if (document.errors.length > 0) {
     throw new SettingsError(
-      document.errors.map((error) => `${at(error.pos[0])}: ${error.message.split('\n')[0]}`),
+      document.errors.map((error) => `${line(error.pos[0])}: ${error.message.split('\n')[0]}`),
     );
   }
-  const parsed = gatewayFile.safeParse(document.toJS() ?? {});
-  if (parsed.success) return parsed.data;
+  const parsed = gatewayFile.safeParse(contentOf(document, path) ?? {});
+  if (parsed.success) return { file: parsed.data, at };
   throw new SettingsError(
-    parsed.error.issues.map((issue) => {
-      const where = at(offsetOf(document, issue.path));
-      return `${where}: ${issue.path.join('.') || 'the file'}: ${issue.message}`;
-    }),
+    parsed.error.issues.map(
+      (issue) => `${at(issue.path)}: ${issue.path.join('.') || 'the file'}: ${issue.message}`,
+    ),
   );
+}
+
+function contentOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases that are unknown, or that would multiply the file.
+    throw new SettingsError([`${path}: ${error instanceof Error ? error.message : 'unreadable'}`]);
+  }
 }
 
 /** Where the nearest node of the path stands, so that also a missing key is shown near its place. */
@@ -154,14 +200,41 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number {
   return 0;
 }
 
-function toConfiguration(
-  path: string,
-  file: GatewayFile,
-  keyLimit: RequestLimit | undefined,
-): Configuration {
-  const problems: string[] = [];
-  const providers = mergeProviders(path, file, problems);
-  const names = new Set(providers.map((provider) => provider.name));
+interface Problem {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** What is wrong between the parts of a file of which each is right by itself. */
+function problemsOf(file: GatewayFile): readonly Problem[] {
+  const known = new Map(builtInProviders(file).map(({ name, kind }) => [name, kind]));
+  const problems: Problem[] = [];
+  for (const [name, entry] of Object.entries(file.providers)) {
+    const kind = entry.kind ?? known.get(name);
+    const path = ['providers', name];
+    if (kind === undefined) {
+      const message = `provider ${name} needs a kind: one of ${PROVIDER_KINDS.join(', ')}`;
+      problems.push({ path, message });
+    } else if (kind === 'openai-compatible' && entry.base_url === undefined) {
+      problems.push({ path, message: `provider ${name} needs a base_url` });
+    }
+  }
+  const names = new Set([...known.keys(), ...Object.keys(file.providers)]);
+  for (const [index, { match, targets }] of file.models.entries()) {
+    if (file.models.findIndex((other) => other.match === match) !== index) {
+      const message = `model ${match} stands above already`;
+      problems.push({ path: ['models', index, 'match'], message });
+    }
+    for (const [target, { provider }] of targets.entries()) {
+      if (names.has(provider)) continue;
+      const message = `model ${match} has a target of no known provider: ${provider}`;
+      problems.push({ path: ['models', index, 'targets', target, 'provider'], message });
+    }
+  }
+  return problems;
+}
+
+function toConfiguration(file: GatewayFile, keyLimit: RequestLimit | undefined): Configuration {
   const routes = file.models.map(
     (model): ModelRoute => ({
       match: model.match,
@@ -172,22 +245,12 @@ function toConfiguration(
       ...(model.timeouts && { timeouts: toTimeouts(model.timeouts) }),
     }),
   );
-  for (const route of routes) {
-    for (const { provider } of route.targets) {
-      if (!names.has(provider)) {
-        problems.push(
-          `${path}: model ${route.match} has a target of no known provider: ${provider}`,
-        );
-      }
-    }
-  }
-  if (problems.length > 0) throw new SettingsError(problems);
   const limit = file.limits
     ? { requests: file.limits.requests, windowSeconds: file.limits.window_seconds }
     : keyLimit;
   const content = {
     schema: CONFIGURATION_SCHEMA,
-    providers,
+    providers: mergeProviders(file),
     models: [...routes, ...BUILT_IN_ROUTES, ...(file.demo ? [DEMO_ROUTE] : [])],
     timeouts: { ...DEFAULT_TIMEOUTS, ...toTimeouts(file.timeouts) },
     cache: { enabled: file.cache.enabled, ttlSeconds: file.cache.ttl_seconds },
@@ -197,22 +260,15 @@ function toConfiguration(
   return configuration.parse({ ...content, revision: digest.slice(0, 16) });
 }
 
-function mergeProviders(path: string, file: GatewayFile, problems: string[]): ProviderDefinition[] {
-  const merged = new Map(
-    [...BUILT_IN_PROVIDERS, ...(file.demo ? [DEMO_PROVIDER] : [])].map((provider) => [
-      provider.name,
-      provider,
-    ]),
-  );
+function builtInProviders(file: GatewayFile): readonly ProviderDefinition[] {
+  return file.demo ? [...BUILT_IN_PROVIDERS, DEMO_PROVIDER] : BUILT_IN_PROVIDERS;
+}
+
+function mergeProviders(file: GatewayFile): ProviderDefinition[] {
+  const merged = new Map(builtInProviders(file).map((provider) => [provider.name, provider]));
   for (const [name, entry] of Object.entries(file.providers)) {
     const kind = entry.kind ?? merged.get(name)?.kind;
-    if (kind === undefined) {
-      problems.push(`${path}: provider ${name} needs a kind: one of ${PROVIDER_KINDS.join(', ')}`);
-      continue;
-    }
-    if (kind === 'openai-compatible' && entry.base_url === undefined) {
-      problems.push(`${path}: provider ${name} needs a base_url`);
-    }
+    if (kind === undefined) continue;
     merged.set(name, {
       name,
       kind,

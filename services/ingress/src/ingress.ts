@@ -12,10 +12,12 @@ import { createHttpServer } from './http-server.ts';
 import { KeyDirectory } from './key-directory.ts';
 import { Ledger } from './ledger.ts';
 import { ModelList } from './model-list.ts';
+import { refusalEvent } from './refusal-event.ts';
 import { RefusalQueue } from './refusal-queue.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
 import { health } from './routes/health.ts';
 import { models } from './routes/models.ts';
+import { RunningRequests } from './running-requests.ts';
 
 const BUS_RETRY_MS = 500;
 
@@ -39,16 +41,22 @@ export async function startIngress(
   );
   await untilReached(signal, logger, () => publishConfiguration(bus, configuration));
   const ledger = resources.use(new Ledger(bus, logger));
-  const refusals = resources.use(new RefusalQueue(ledger, logger, configuration.revision));
+  const refusals = resources.use(new RefusalQueue(ledger, logger));
+  const running = resources.use(new RunningRequests());
   resources.use(context.health.register('bus', () => bus.outage ?? true));
 
   const app = createHttpServer({
     ...settings,
     keys,
     logger,
-    unauthenticated: (request, error) => refusals.add(request, error),
+    unauthenticated: (request, error) =>
+      refusals.add(refusalEvent(request, error, configuration.revision)),
+    refused: (request, error) =>
+      ledger
+        .record(refusalEvent(request, error, configuration.revision))
+        .then(() => error, toGatewayError),
   });
-  chatCompletions(app, { bus, ledger, configuration, logger });
+  chatCompletions(app, { bus, ledger, configuration, logger }, running);
   models(app, new ModelList(bus, configuration));
   adminKeys(app, keys, ledger);
   adminRequests(app, bus);

@@ -109,7 +109,7 @@ export class KeyDirectory implements AsyncDisposable {
       return;
     }
     const parsed = keyRecord.safeParse(value);
-    if (parsed.success) {
+    if (parsed.success && parsed.data.id === id) {
       this.#set(parsed.data);
       return;
     }
@@ -128,7 +128,7 @@ export class KeyDirectory implements AsyncDisposable {
     const record = this.#byId.get(id);
     if (!record) return;
     this.#byId.delete(id);
-    this.#byDigest.delete(record.digest);
+    if (this.#byDigest.get(record.digest) === record) this.#byDigest.delete(record.digest);
   }
 
   #bootstrapRecord(role: KeyRecord['role'], text: string): KeyRecord {

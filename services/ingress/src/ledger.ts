@@ -7,27 +7,42 @@ import { type FinishedEvent, GatewayError, type GatewayEvent } from '@gateway/pr
 import type { Logger } from '@gateway/telemetry';
 
 /** Events that wait behind answers. At the bound new requests are refused. */
-const WAITING_MAX = 10_000;
+const ADMIT_WAITING_MAX = 10_000;
+/** Requests that run when that bound is reached still end; the bus lets about 2,000 run at once. */
+const WAITING_MAX = 12_500;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 
+export interface LedgerBounds {
+  readonly admitWaitingMax?: number;
+  readonly waitingMax?: number;
+}
+
 export class Ledger implements AsyncDisposable {
-  readonly #bus: Bus;
+  readonly #bus: Pick<Bus, 'publish'>;
   readonly #logger: Logger;
+  readonly #admitWaitingMax: number;
+  readonly #waitingMax: number;
   readonly #waiting = new Set<Promise<void>>();
 
-  constructor(bus: Bus, logger: Logger) {
+  constructor(bus: Pick<Bus, 'publish'>, logger: Logger, bounds: LedgerBounds = {}) {
     this.#bus = bus;
     this.#logger = logger;
+    this.#admitWaitingMax = bounds.admitWaitingMax ?? ADMIT_WAITING_MAX;
+    this.#waitingMax = bounds.waitingMax ?? WAITING_MAX;
   }
 
-  /** Throws `audit_unavailable` when a further request could not be recorded to its end. */
+  /** Whether a further request could be recorded to its end. */
+  get isFull(): boolean {
+    return this.#waiting.size >= this.#admitWaitingMax;
+  }
+
+  /** Throws `audit_unavailable` when the ledger is full. */
   admit(): void {
-    if (this.#waiting.size >= WAITING_MAX) {
-      throw new GatewayError('audit_unavailable', 'Requests cannot be recorded at the moment.', {
-        detail: `${this.#waiting.size} events wait to be published`,
-      });
-    }
+    if (!this.isFull) return;
+    throw new GatewayError('audit_unavailable', 'Requests cannot be recorded at the moment.', {
+      detail: `${this.#waiting.size} events wait to be published`,
+    });
   }
 
   /** Resolves once the event is durable. Throws `audit_unavailable`. */
@@ -37,6 +52,10 @@ export class Ledger implements AsyncDisposable {
 
   /** Publishes the event behind the answer, again and again until it is stored. */
   recordLater(event: FinishedEvent): void {
+    if (this.#waiting.size >= this.#waitingMax) {
+      this.#logger.error({ request_id: event.requestId }, 'too many events wait, one is lost');
+      return;
+    }
     const publishing = this.#publishUntilStored(event).finally(() => {
       this.#waiting.delete(publishing);
     });
@@ -45,7 +64,7 @@ export class Ledger implements AsyncDisposable {
 
   /** Resolves when nothing waits any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#waiting);
+    while (this.#waiting.size > 0) await Promise.all(this.#waiting);
   }
 
   async #publishUntilStored(event: FinishedEvent): Promise<void> {

@@ -14,6 +14,7 @@ import {
   type CacheEntry,
   type Configuration,
   cacheLookupEndpoint,
+  ERRORS,
   GatewayError,
   type InferenceRequest,
   type Limit,
@@ -35,6 +36,8 @@ import { type ClientRequest, RequestRecord } from './request-record.ts';
 const LIMITER_TIMEOUT_MS = 1_000;
 /** Without an answer of the cache in this time the request goes on without it. */
 const CACHE_TIMEOUT_MS = 250;
+/** The status on record of an answer that its client did not wait for; never sent. */
+const CLIENT_CLOSED_STATUS = ERRORS.client_closed.status;
 
 export interface RequestPath {
   readonly bus: Bus;
@@ -75,6 +78,7 @@ export async function answerInference(
       const context = { request, reply, record, deadlineAt, bus, ledger };
       await infer(inferenceRequest(request, chat, plan, cache, path), plan, context);
     }
+    await reply.settled();
     finish(record, reply, path);
   } catch (thrown) {
     await refuse(toGatewayError(thrown), record, reply, path);
@@ -168,8 +172,7 @@ async function replay(
     return;
   }
   reply.begin(entry.contentType, record.headers());
-  await reply.write(body);
-  reply.end();
+  reply.end(body);
 }
 
 function inferenceRequest(
@@ -198,7 +201,7 @@ function inferenceRequest(
 
 /**
  * Tries the targets in order until one answers; a target whose worker died is tried once more, since
- * another worker may serve it. Throws the last error.
+ * another worker may serve it. Nothing is tried for a client that left. Throws the last error.
  */
 async function infer(
   inference: Omit<InferenceRequest, 'target'>,
@@ -210,6 +213,7 @@ async function infer(
   const repeated = new Set<PlannedTarget>();
   let attempt = 0;
   for (let target = untried.shift(); target; target = untried.shift()) {
+    reply.gone.throwIfAborted();
     attempt += 1;
     const failure = await attemptTarget({ ...inference, target }, attempt, context);
     if (!failure) return;
@@ -223,7 +227,7 @@ async function infer(
 }
 
 function finish(record: RequestRecord, reply: ClientReply, { ledger }: RequestPath): void {
-  const { status = 200, bytes, firstByteAt } = reply;
+  const { status = CLIENT_CLOSED_STATUS, bytes, firstByteAt } = reply;
   const ended = reply.gone.aborted ? 'client_closed' : 'complete';
   ledger.recordLater(record.finished({ status, ended, bytes, firstByteAt }));
 }
@@ -236,20 +240,38 @@ async function refuse(
   path: RequestPath,
 ): Promise<void> {
   path.logger[error.code === 'internal' ? 'error' : 'info'](
-    { code: error.code, detail: error.facts.detail, cause: error.cause },
+    { ...record.logFields(), code: error.code, detail: error.facts.detail, cause: error.cause },
     'request failed',
   );
-  if (reply.begun || reply.gone.aborted) {
-    reply.interrupt(error);
-    const ended = reply.gone.aborted ? 'client_closed' : 'interrupted';
-    const status = reply.status ?? error.status;
-    const { bytes, firstByteAt } = reply;
-    path.ledger.recordLater(record.finished({ status, ended, error, bytes, firstByteAt }));
+  if (!reply.begun && !reply.gone.aborted) {
+    const said = await recordRefusal(error, record, path);
+    reply.sendError(said, record.attempts, record.headers());
     return;
   }
+  const ended = reply.gone.aborted ? 'client_closed' : 'interrupted';
+  reply.interrupt(error);
+  await reply.settled();
+  const { status = CLIENT_CLOSED_STATUS, bytes, firstByteAt } = reply;
+  path.ledger.recordLater(record.finished({ status, ended, error, bytes, firstByteAt }));
+}
+
+/** Resolves with what may be said: the error once it is durable, else that it cannot be recorded. */
+async function recordRefusal(
+  error: GatewayError,
+  record: RequestRecord,
+  { ledger }: RequestPath,
+): Promise<GatewayError> {
   const ended = record.attempts > 0 ? 'failed' : 'refused';
-  const { status } = error;
-  const event = record.finished({ status, ended, error, bytes: 0, firstByteAt: undefined });
-  const unrecorded = await path.ledger.record(event).then(() => undefined, toGatewayError);
-  reply.sendError(unrecorded ?? error, record.attempts, record.headers());
+  const eventOf = (said: GatewayError) =>
+    record.finished({ status: said.status, ended, error: said, bytes: 0, firstByteAt: undefined });
+  let said = error;
+  if (error.code !== 'audit_unavailable') {
+    const event = eventOf(error);
+    const failure = await ledger.record(event).then(() => undefined, toGatewayError);
+    if (failure === undefined) return error;
+    said = failure;
+  }
+  // What was spent must be known in the end; a request that spent nothing may be forgotten.
+  if (record.attempts > 0 || !ledger.isFull) ledger.recordLater(eventOf(said));
+  return said;
 }

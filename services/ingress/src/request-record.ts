@@ -16,7 +16,7 @@ import {
 import type { ReplyHeaders } from './client-reply.ts';
 
 const MODEL_LENGTH_MAX = 256;
-const USER_AGENT_LENGTH_MAX = 256;
+export const USER_AGENT_LENGTH_MAX = 256;
 
 /** The request as it arrived, before anything of its body was read. */
 export interface ClientRequest {
@@ -50,7 +50,7 @@ export class RequestRecord {
   #savedUsage: Usage | undefined;
   #answeredBy: { readonly provider: string; readonly model: string } | undefined;
   #limits: readonly LimitState[] = [];
-  #attempts = 0;
+  readonly #attempts = new Set<number>();
   #usage: Usage = NO_USAGE;
 
   constructor(request: ClientRequest, configurationRevision: string) {
@@ -59,11 +59,12 @@ export class RequestRecord {
   }
 
   get attempts(): number {
-    return this.#attempts;
+    return this.#attempts.size;
   }
 
   asksFor(model: string, stream: boolean): void {
-    this.#model = model.slice(0, MODEL_LENGTH_MAX);
+    // The cut may go through a pair of surrogates.
+    this.#model = model.slice(0, MODEL_LENGTH_MAX).toWellFormed();
     this.#stream = stream;
   }
 
@@ -81,8 +82,12 @@ export class RequestRecord {
     this.#answeredBy = { provider: entry.provider, model: entry.model };
   }
 
+  knowsAttempt(attempt: number): boolean {
+    return this.#attempts.has(attempt);
+  }
+
   attempted(event: AttemptedEvent): void {
-    this.#attempts += 1;
+    this.#attempts.add(event.attempt);
     this.#usage = addUsage(this.#usage, event.usage);
   }
 
@@ -105,7 +110,7 @@ export class RequestRecord {
       status: outcome.status,
       ended: outcome.ended,
       ...(outcome.error && { errorCode: outcome.error.code }),
-      attempts: this.#attempts,
+      attempts: this.attempts,
       ...(this.#answeredBy && {
         provider: this.#answeredBy.provider,
         targetModel: this.#answeredBy.model,
@@ -122,12 +127,16 @@ export class RequestRecord {
     };
   }
 
+  logFields(): { readonly request_id: string; readonly key_id: string } {
+    return { request_id: this.#request.requestId, key_id: this.#request.key.id };
+  }
+
   /** The headers that every answer to this request carries, as far as it has come. */
   headers(): ReplyHeaders {
     return {
       'x-request-id': this.#request.requestId,
       'x-gateway-cache': this.#cache,
-      'x-gateway-attempts': String(this.#attempts),
+      'x-gateway-attempts': String(this.attempts),
       ...(this.#answeredBy && {
         'x-gateway-provider': this.#answeredBy.provider,
         'x-gateway-model': headerText(this.#answeredBy.model),
@@ -182,5 +191,5 @@ export function durationText(durationMs: number): string {
 
 /** A model name may hold what a header may not. */
 function headerText(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }

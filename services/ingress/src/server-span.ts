@@ -21,18 +21,27 @@ export interface ServerSpan {
   end(status: number): void;
 }
 
-/** Starts the span of a request to a known route; continues the `traceparent` of the client. */
-export function startServerSpan(request: IncomingMessage, route: string): ServerSpan {
+/** Methods that may name a span; https://opentelemetry.io/docs/specs/semconv/http/http-spans/ */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
+const PATH_LENGTH_MAX = 256;
+
+/**
+ * Starts the span of a request; continues the `traceparent` of the client. Without a route it is named
+ * after the method alone, since anybody can make up paths.
+ */
+export function startServerSpan(request: IncomingMessage, route: string | undefined): ServerSpan {
   const parent = propagation.extract(ROOT_CONTEXT, request.headers);
-  const method = request.method ?? 'GET';
+  const isKnown = METHODS.includes(request.method ?? '');
+  const method = isKnown ? request.method : 'HTTP';
+  const [path = ''] = (request.url ?? '').split('?', 1);
   const span = tracer.startSpan(
-    `${method} ${route}`,
+    route === undefined ? `${method}` : `${method} ${route}`,
     {
       kind: SpanKind.SERVER,
       attributes: {
-        [HTTP.requestMethod]: method,
-        [HTTP.route]: route,
-        [HTTP.urlPath]: route,
+        [HTTP.requestMethod]: isKnown ? method : '_OTHER',
+        ...(route !== undefined && { [HTTP.route]: route }),
+        [HTTP.urlPath]: path.slice(0, PATH_LENGTH_MAX),
         [HTTP.urlScheme]: 'http',
       },
     },

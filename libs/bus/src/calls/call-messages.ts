@@ -1,4 +1,6 @@
-/** What caller and worker say to each other besides data: the opening, frame payloads and control. */
+/**
+ * What caller and worker say to each other besides data: the opening, frame payloads and control.
+ */
 import {
   type AttemptedEvent,
   attemptedEvent,
@@ -15,7 +17,9 @@ export interface CallOpening {
   readonly requestId: string;
   readonly attempt: number;
   readonly deadlineAt: number;
-  /** Milliseconds since 1970; taking the call later is refused, since the caller has given up on it. */
+  /**
+   * Milliseconds since 1970; taking the call later is refused, since the caller has given up on it.
+   */
   readonly acceptBy: number;
   /** Bytes of data that may be sent before the first credit. */
   readonly windowBytes: number;

@@ -1,13 +1,8 @@
 /**
- * Takes calls for one endpoint: refuses what came too late, hands back what it has no room for, runs
- * the handler in the sender's trace, and sees to it that every call it took ends.
+ * Takes calls for one endpoint: refuses what came too late, hands back what it has no room for,
+ * runs the handler in the sender's trace, and sees to it that every call it took ends.
  */
-import {
-  type FrameType,
-  GatewayError,
-  type StreamEndpoint,
-  toGatewayError,
-} from '@gateway/protocol';
+import { GatewayError, type StreamEndpoint, toGatewayError } from '@gateway/protocol';
 import { type CallHandler, HAND_BACK_MAX, type ServeOptions } from '../bus.ts';
 import { type Carrier, runInConsumerSpan } from '../trace-context.ts';
 import { type CallOpening, encodeFailure } from './call-messages.ts';
@@ -67,7 +62,7 @@ export class CallServer<Request, Head> {
 
   #refuse(arrival: Arrival): void {
     if (arrival.opening.handBacks < HAND_BACK_MAX) arrival.handBack();
-    else sendFailure(arrival, allFull());
+    else this.#sendFailure(arrival, allFull());
   }
 
   async #run(arrival: Arrival): Promise<void> {
@@ -79,7 +74,7 @@ export class CallServer<Request, Head> {
       call = new IncomingCallMachine({ opening, request, worker, clock, port });
     } catch (error) {
       failed(error);
-      sendFailure(arrival, toGatewayError(error));
+      this.#sendFailure(arrival, toGatewayError(error));
       return;
     }
     opened(call, opening);
@@ -93,9 +88,13 @@ export class CallServer<Request, Head> {
       await call.fail(toGatewayError(error)).catch(failed);
     }
   }
-}
 
-function sendFailure({ opening, port }: Arrival, error: GatewayError): void {
-  const type: FrameType = 'error';
-  port.sendFrame({ type, attempt: opening.attempt, sequence: 0, payload: encodeFailure(error) });
+  #sendFailure({ opening, port }: Arrival, error: GatewayError): void {
+    const payload = encodeFailure(error);
+    try {
+      port.sendFrame({ type: 'error', attempt: opening.attempt, sequence: 0, payload });
+    } catch (unsent) {
+      this.#setup.failed(unsent);
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * Time for the bus. Every call and every request has timers, nearly all of which are called off, so
- * they share one wheel: setting and calling off are a map operation each, and one interval runs while
- * any is set. A task runs up to one tick late.
+ * they share one wheel: setting and calling off are a map operation each, and one interval runs
+ * while any is set. A task runs up to one tick late.
  */
 const TICK_MS = 10;
 

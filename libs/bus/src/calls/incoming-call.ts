@@ -4,8 +4,8 @@
  *     offered ──accept()──▶ accepted ──head()──▶ streaming ──end(), fail()──▶ closed
  *        └───────fail()────────┴────────fail()───────────────────────────────▲
  *
- * - The signal aborts once, for the first of: cancel, caller gone, deadline, bus lost. It takes nothing
- *   from the handler's duty to end the call, since only the handler knows what was spent.
+ * - The signal aborts once, for the first of: cancel, caller gone, deadline, bus lost. It takes
+ *   nothing from the handler's duty to end the call, since only the handler knows what was spent.
  * - Data needs credit: the opening window, and what the caller grants as its consumer reads.
  * - The event is published with the caller as the place of its acknowledgement. When the caller is
  *   gone, gave the call up, or the bus was lost, nobody would hear that, so this side publishes it
@@ -45,7 +45,9 @@ export interface IncomingCallPort {
   publish(event: AttemptedEvent): Promise<void>;
   /** The request's body. Rejects when the signal aborts. */
   body(signal: AbortSignal): Promise<Uint8Array>;
-  /** Called once, after the terminal frame: control messages for the call come too late from now on. */
+  /**
+   * Called once, after the terminal frame: control messages for the call come too late from now on.
+   */
   closed(): void;
 }
 
@@ -188,7 +190,9 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     return reason instanceof GatewayError ? reason : misuse('data was not sent');
   }
 
-  /** Sends what credit allows. A call to `data` is done when all of it is sent and credit is left. */
+  /**
+   * Sends what credit allows. A call to `data` is done when all of it is sent and credit is left.
+   */
   #sendWaiting(): void {
     for (;;) {
       const first = this.#waiting[0];

@@ -5,14 +5,14 @@
  *       └─────────error───────┴──────────────error──────────────────────▲
  *
  * - `sent`: until ACCEPT_TIMEOUT_MS. No responders, silence or the deadline close the call.
- * - `accepted`, `streaming`: the worker owns the call. Its loss, the bus's, or a frame that does not
- *   fit (gap, wrong order, more than the window) closes the call with an error that is made here, and
- *   the worker is told that nobody listens. A cancel or the deadline asks the worker to stop and waits
- *   CANCEL_TIMEOUT_MS for its terminal frame, which says what was spent.
+ * - `accepted`, `streaming`: the worker owns the call. Its loss, the bus's, or a frame that does
+ *   not fit (gap, wrong order, more than the window) closes the call with an error that is made
+ *   here, and the worker is told that nobody listens. A cancel or the deadline asks the worker to
+ *   stop and waits CANCEL_TIMEOUT_MS for its terminal frame, which says what was spent.
  * - `settling`: the terminal frame is here and its event is not yet known to be durable. The worker
  *   published it with this side as the place of the acknowledgement. Without one in
- *   EVENT_ACKNOWLEDGE_TIMEOUT_MS, or when it is a refusal, this side publishes the event itself, and
- *   when that fails too the call ends as `audit_unavailable`.
+ *   EVENT_ACKNOWLEDGE_TIMEOUT_MS, or when it is a refusal, this side publishes the event itself,
+ *   and when that fails too the call ends as `audit_unavailable`.
  * - `closed`: exactly one terminal frame has been queued for the consumer. Nothing follows it.
  *
  * The window goes back to the pool when the call is closed and the consumer has taken the terminal
@@ -61,6 +61,8 @@ export interface OutgoingCallSetup<Head> {
   readonly requestId: string;
   readonly attempt: number;
   readonly deadlineAt: number;
+  /** ACCEPT_TIMEOUT_MS by default. */
+  readonly acceptTimeoutMs?: number;
   /** Opened from the pool by the transport, which puts it into the request. */
   readonly windowBytes: number;
   readonly windows: WindowPool;
@@ -92,8 +94,8 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
       (frame) => this.#finishedWith(frame),
       () => this.#abandon(),
     );
-    const { clock } = setup;
-    this.#callOffTimer = clock.after(ACCEPT_TIMEOUT_MS, () =>
+    const { clock, acceptTimeoutMs = ACCEPT_TIMEOUT_MS } = setup;
+    this.#callOffTimer = clock.after(acceptTimeoutMs, () =>
       this.#close('worker_lost', 'No worker took the request in time.'),
     );
     this.#callOffDeadline = clock.after(Math.max(0, setup.deadlineAt - clock.now()), () =>

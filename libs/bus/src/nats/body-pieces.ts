@@ -1,6 +1,6 @@
 /**
- * Large request bodies: the caller keeps them, and the worker that took the call pulls them in pieces,
- * so a body crosses the bus once however often the call was handed on.
+ * Large request bodies: the caller keeps them, and the worker that took the call pulls them in
+ * pieces, so a body crosses the bus once however often the call was handed on.
  */
 import { GatewayError, subjects } from '@gateway/protocol';
 import type { Msg } from '@nats-io/transport-node';
@@ -12,6 +12,14 @@ import type { RequestMux } from './request-mux.ts';
 
 /** Until a piece counts as lost. */
 const PIECE_TIMEOUT_MS = 5_000;
+
+/** The rate below which the bus counts as unusable for large bodies. */
+const PULL_BYTES_PER_SECOND_MIN = 4 * 1024 * 1024;
+
+/** How long a worker may take to pull a body before it accepts its call. */
+export function pullTimeMaxMs(bodyBytes: number): number {
+  return Math.ceil((1_000 * bodyBytes) / PULL_BYTES_PER_SECOND_MIN);
+}
 
 const pieceRequest = z.object({
   requestId: z.string(),

@@ -1,8 +1,8 @@
 /**
- * Watches a bucket through a push consumer of its own, made again whenever its order breaks: after a
- * reconnect, a gap, or silence. Each one starts with a snapshot; what it says that is known already is
- * not reported again, and a known key that it lacks is reported as deleted, so that even a bucket that
- * was restored from a backup is followed.
+ * Watches a bucket through a push consumer of its own, made again whenever its order breaks: after
+ * a reconnect, a gap, or silence. Each one starts with a snapshot; what it says that is known
+ * already is not reported again, and a known key that it lacks is reported as deleted, so that even
+ * a bucket that was restored from a backup is followed.
  */
 import {
   type BucketName,

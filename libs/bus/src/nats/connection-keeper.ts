@@ -1,7 +1,7 @@
 /**
  * The one connection of a bus. It is made again for as long as the bus lives; what is published
- * meanwhile would vanish, so `require` refuses instead. A connection that was lost and made again has
- * lost messages: whoever streams over it hears `lost` and breaks off.
+ * meanwhile would vanish, so `require` refuses instead. A connection that was lost and made again
+ * has lost messages: whoever streams over it hears `lost` and breaks off.
  */
 import { clientInboxPrefix, GatewayError } from '@gateway/protocol';
 import {
@@ -86,8 +86,8 @@ export class ConnectionKeeper {
   }
 
   /**
-   * Resolves with the first connection, or without one after FIRST_CONNECT_WAIT_MS, to go on trying.
-   * Throws `NatsSetupError` when the server refuses the user or is not fit for use.
+   * Resolves with the first connection, or without one after FIRST_CONNECT_WAIT_MS, to go on
+   * trying. Throws `NatsSetupError` when the server refuses the user or is not fit for use.
    */
   static async open(options: NatsBusOptions): Promise<ConnectionKeeper> {
     const keeper = new ConnectionKeeper(options);

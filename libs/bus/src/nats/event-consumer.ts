@@ -1,7 +1,7 @@
 /**
- * Durable consume: a loop that pulls at most a batch, waits for it to fill or linger, and hands it on.
- * One pull is open at a time, so what waits here is at most one batch, and what is not handed on when
- * the loop is drained goes back at once for another instance.
+ * Durable consume: a loop that pulls at most a batch, waits for it to fill or linger, and hands it
+ * on. One pull is open at a time, so what waits here is at most one batch, and what is not handed
+ * on when the loop is drained goes back at once for another instance.
  */
 import {
   type ConsumerDefinition,
@@ -28,7 +28,7 @@ const PULL_EXPIRES_MS = 5_000;
 /** Silence after that before another pull is made. */
 const PULL_GRACE_MS = 1_000;
 /** After a pull that the server refuses. */
-const PULL_RETRY_MS = 250;
+const PULL_RETRY_MS = 500;
 const RETRY_DELAY_MIN_MS = 1_000;
 const RETRY_DELAY_MAX_MS = 30_000;
 const NO_MESSAGES = 404;

@@ -1,4 +1,7 @@
-/** Durable publishes: JetStream's acknowledgement is awaited, and a message id makes them repeatable. */
+/**
+ * Durable publishes: JetStream's acknowledgement is awaited, and a message id makes them
+ * repeatable.
+ */
 import {
   eventMessageId,
   GatewayError,

@@ -1,7 +1,10 @@
-/** The worker's side on NATS: calls of queue groups, control messages, and news of vanished callers. */
+/**
+ * The worker's side on NATS: calls of queue groups, control messages, and news of vanished callers.
+ */
 import {
   encodeFrame,
   type Frame,
+  GatewayError,
   headers as headerNames,
   parseHopSubject,
   type StreamEndpoint,
@@ -82,7 +85,11 @@ export class IncomingCalls {
       ...{ endpoint, handler, options, clock },
       worker: identity.instance,
       opened: (machine, { caller }) => this.#opened({ machine, caller }),
-      failed: (error) => logger?.warn({ error, endpoint: endpoint.template }, 'call failed'),
+      failed: (error) => {
+        const expected = error instanceof GatewayError && error.code !== 'internal';
+        const level = expected ? 'debug' : 'error';
+        logger?.[level]({ error, endpoint: endpoint.template }, 'call failed');
+      },
     });
     const subscription = await keeper.subscribe(endpoint.subject, {
       queue: endpoint.queueGroup,

@@ -1,6 +1,6 @@
 /**
- * A message on NATS: the length of the value as u32 LE, the value as JSON, then the body. The body is
- * never parsed, and read as a view of the received bytes.
+ * A message on NATS: the length of the value as u32 LE, the value as JSON, then the body. The body
+ * is never parsed, and read as a view of the received bytes.
  */
 import {
   errorFromWire,

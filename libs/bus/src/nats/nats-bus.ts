@@ -172,9 +172,10 @@ class NatsBus implements Bus {
 }
 
 /**
- * Connects to nats-server 2.12 or newer with JetStream. When no server answers within 2 s the bus is
- * returned with an `outage` and goes on trying; what subscribes or watches waits for the connection.
- * Throws `NatsSetupError` when the server refuses the user, is too old, or has no JetStream.
+ * Connects to nats-server 2.12 or newer with JetStream. When no server answers within 2 s the bus
+ * is returned with an `outage` and goes on trying; what subscribes or watches waits for the
+ * connection. Throws `NatsSetupError` when the server refuses the user, is too old, or has no
+ * JetStream.
  */
 export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
   const bus = new NatsBus(options, await ConnectionKeeper.open(options));

@@ -1,4 +1,6 @@
-/** The caller's side on NATS: one subscription for the replies of all calls, one for their bodies. */
+/**
+ * The caller's side on NATS: one subscription for the replies of all calls, one for their bodies.
+ */
 import {
   decodeFrame,
   GatewayError,
@@ -27,7 +29,7 @@ import {
 import type { Clock } from '../calls/clock.ts';
 import { OutgoingCallMachine, type OutgoingCallPort } from '../calls/outgoing-call.ts';
 import { WindowPool } from '../calls/window-pool.ts';
-import { answerPiece } from './body-pieces.ts';
+import { answerPiece, pullTimeMaxMs } from './body-pieces.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { publishEvent, storedSequence } from './event-publisher.ts';
 import { encodeMessage, headersWith, isNoResponders } from './message-format.ts';
@@ -83,19 +85,20 @@ export class OutgoingCalls {
     if (this.#calls.has(key)) throw new Error(`call ${key} is open already`);
     const inline = body === undefined || body.length <= INLINE_BODY_BYTES_MAX;
     const payload = encodeMessage({ value, ...(inline && body !== undefined && { body }) });
+    const acceptTimeoutMs = ACCEPT_TIMEOUT_MS + (inline ? 0 : pullTimeMaxMs(body.length));
     const windowBytes = this.#windows.open();
     const opening: CallOpening = {
       requestId,
       attempt,
       deadlineAt,
-      acceptBy: clock.now() + ACCEPT_TIMEOUT_MS,
+      acceptBy: clock.now() + acceptTimeoutMs,
       windowBytes,
       caller: identity.instance,
       handBacks: 0,
     };
     const machine = new OutgoingCallMachine<Head>({
       head: endpoint.head,
-      ...{ requestId, attempt, deadlineAt, windowBytes },
+      ...{ requestId, attempt, deadlineAt, acceptTimeoutMs, windowBytes },
       windows: this.#windows,
       clock,
       port: this.#port(key),
@@ -103,10 +106,15 @@ export class OutgoingCalls {
     this.#calls.set(key, { machine, body: inline ? undefined : body });
     const header = JSON.stringify({ ...opening, bodyBytes: body?.length ?? 0 });
     const caller = identity.instance;
-    connection.publish(endpoint.subject, payload, {
-      reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
-      headers: headersWith({ [headerNames.call]: header }),
-    });
+    try {
+      connection.publish(endpoint.subject, payload, {
+        reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
+        headers: headersWith({ [headerNames.call]: header }),
+      });
+    } catch (error) {
+      this.#setup.logger?.warn({ error }, 'call not sent');
+      machine.busLost();
+    }
     return machine;
   }
 

@@ -1,6 +1,6 @@
 /**
- * Makes what the services expect of JetStream: streams, durable consumers and buckets. May be repeated;
- * changed limits are updated, and nothing stored is removed by it.
+ * Makes what the services expect of JetStream: streams, durable consumers and buckets. May be
+ * repeated; changed limits are updated, and nothing stored is removed by it.
  */
 import {
   buckets,

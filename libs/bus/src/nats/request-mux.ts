@@ -55,7 +55,9 @@ export class RequestMux {
     });
   }
 
-  /** Rejects with `no_responders`, `deadline_exceeded` or `bus_unavailable`, or the signal's reason. */
+  /**
+   * Rejects with `no_responders`, `deadline_exceeded` or `bus_unavailable`, or the signal's reason.
+   */
   request(request: MuxRequest): Promise<Msg> {
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     const { signal } = request;

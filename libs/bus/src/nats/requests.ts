@@ -30,6 +30,9 @@ import {
 } from './message-format.ts';
 import type { RequestMux } from './request-mux.ts';
 
+/** Clocks of two machines may differ by this much before requests are taken for late ones. */
+const CLOCK_SKEW_MAX_MS = 250;
+
 export interface RequestsSetup {
   readonly keeper: ConnectionKeeper;
   readonly mux: RequestMux;
@@ -53,7 +56,10 @@ export class Requests {
     const reply = await this.#setup.mux.request({
       subject: endpoint.subject,
       payload: encodeMessage(message),
-      headers: headersWith({ [headerNames.deadline]: String(deadline) }),
+      headers: headersWith({
+        [headerNames.deadline]: String(deadline),
+        [headerNames.timeout]: String(timeoutMs),
+      }),
       timeoutMs,
       signal,
     });
@@ -121,10 +127,10 @@ export class Requests {
     const subscription = await this.#setup.keeper.subscribe(endpoint.subject, {
       queue: endpoint.queueGroup,
       callback: (error, message) => {
-        if (error !== null || this.#isLate(message)) return;
+        if (error !== null || this.#cameLate(message)) return;
+        const arrivedAt = this.#setup.clock.now();
         const task = async () => {
-          // It may have waited for its turn.
-          if (!this.#isLate(message)) await run(message);
+          if (!this.#waitedTooLong(message, arrivedAt)) await run(message);
         };
         if (!slots.run(task)) full(message);
       },
@@ -135,10 +141,16 @@ export class Requests {
     });
   }
 
-  /** Whether nobody waits for the answer any more. */
-  #isLate(message: Msg): boolean {
+  /** Whether nobody waits for the answer any more, by clocks that differ by CLOCK_SKEW_MAX_MS. */
+  #cameLate(message: Msg): boolean {
     const deadline = message.headers?.get(headerNames.deadline) ?? '';
-    return deadline !== '' && this.#setup.clock.now() > Number(deadline);
+    return deadline !== '' && this.#setup.clock.now() > Number(deadline) + CLOCK_SKEW_MAX_MS;
+  }
+
+  /** Whether its turn came when nobody waits for the answer any more. */
+  #waitedTooLong(message: Msg, arrivedAt: number): boolean {
+    const timeout = message.headers?.get(headerNames.timeout) ?? '';
+    return timeout !== '' && this.#setup.clock.now() - arrivedAt > Number(timeout);
   }
 
   #answer(message: Msg, error: GatewayError): void {

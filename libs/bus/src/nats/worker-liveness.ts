@@ -1,7 +1,7 @@
 /**
  * Whether the workers that own calls of this bus live: one ping a worker and interval, however many
- * calls it owns. Nobody subscribed to a worker's control subject means that it died, which the server
- * says within milliseconds; silence means that it hangs.
+ * calls it owns. Nobody subscribed to a worker's control subject means that it died, which the
+ * server says within milliseconds; silence means that it hangs.
  */
 import { GatewayError, subjects } from '@gateway/protocol';
 import { PING_INTERVAL_MS, PINGS_MISSED_MAX } from '../bus.ts';

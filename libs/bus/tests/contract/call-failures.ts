@@ -44,7 +44,7 @@ export function callFailureCases(peers: Peers): void {
       expect(performance.now() - startedAt).toBeLessThan(500);
     });
 
-    test('a call that is not accepted in time ends, and accepting it later is refused', async () => {
+    test('a call not accepted in time ends, and accepting it later is refused', async () => {
       const late = Promise.withResolvers<GatewayError>();
       const proceed = Promise.withResolvers<void>();
       const { call } = await servedBy(peers, async (incoming) => {

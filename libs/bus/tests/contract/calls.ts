@@ -79,7 +79,7 @@ export function callCases(peers: Peers): void {
       expect(await eventsOf(peers, requestId)).toHaveLength(1);
     });
 
-    test('stops a worker within the window until the consumer reads, and loses nothing', async () => {
+    test('stops a worker at the window until the consumer reads, and loses nothing', async () => {
       const part = Buffer.alloc(16 * 1024, 'x');
       let sentBytes = 0;
       const { call } = await servedBy(peers, async (incoming) => {

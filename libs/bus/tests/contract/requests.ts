@@ -108,6 +108,12 @@ export function requestCases(peers: Peers): void {
       await waitFor(() => handled.length === 1, { what: 'the first request to be handled' });
       const late = ingress.request(endpoint, named('late'), { timeoutMs: 50 });
       expect((await rejection(late)).code).toBe('deadline_exceeded');
+      // Another one that waits in vain, so that the late one has waited longer than it may.
+      const silent = modelsEndpoint(newProvider());
+      const never = () => release.promise.then(() => answer);
+      await worker.respond(silent, never, { concurrencyMax: 1 });
+      const other = ingress.request(silent, ask, { timeoutMs: 100 });
+      expect((await rejection(other)).code).toBe('deadline_exceeded');
       release.resolve();
       await first;
       await subscription.drain();

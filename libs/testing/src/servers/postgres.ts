@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { inheritedEnvironment } from '../config.ts';
 import { spawnTied, type UserIdentity } from '../die-with-parent.ts';
 import { runStatements } from './postgres-query.ts';
@@ -49,6 +49,29 @@ async function unprivilegedUser(): Promise<UserIdentity | undefined> {
     uid: Number(account?.[1] ?? NOBODY_ID),
     gid: Number(account?.[2] ?? NOBODY_ID),
   };
+}
+
+/** Whether the user may pass through every directory above the path; those to come are open to it. */
+async function reaches(path: string, { uid, gid }: UserIdentity): Promise<boolean> {
+  for (let directory = dirname(resolve(path)); ; directory = dirname(directory)) {
+    const found = await stat(directory).catch(() => undefined);
+    if (found !== undefined) {
+      const { mode } = found;
+      const search = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001;
+      if ((mode & search) === 0) return false;
+    }
+    if (directory === dirname(directory)) return true;
+  }
+}
+
+/** The user as it must be to reach its data and its program, as in a clone of root's own. */
+async function ableToReach(
+  user: UserIdentity,
+  paths: readonly (string | undefined)[],
+): Promise<UserIdentity> {
+  const given = paths.filter((path) => path !== undefined);
+  const reached = await Promise.all(given.map((path) => reaches(path, user)));
+  return { ...user, entersAnyDirectory: reached.includes(false) };
 }
 
 interface Installation {
@@ -146,7 +169,8 @@ function administer(port: number, sql: string): Promise<void> {
 /** Starts PostgreSQL on loopback with the database `gateway`. Throws `MissingServerError`. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const program = await findServerProgram('postgres');
-  const runAs = await unprivilegedUser();
+  const user = await unprivilegedUser();
+  const runAs = user && (await ableToReach(user, [options.dataDir, program.command]));
   const environment = { ...inheritedEnvironment(), ...program.environment };
   const server = await inServerDirectory(
     'postgres',

@@ -16,6 +16,7 @@ import type { Ledger } from '../ledger.ts';
 import { parseAdminBody } from './parse-admin-body.ts';
 
 const KEYS_MAX = 100_000;
+const BODY_BYTES_MAX = 64 * 1024;
 
 const newKeyBody = z.strictObject({
   name: keyRecord.shape.name.min(1),
@@ -37,7 +38,7 @@ const newKeyBody = z.strictObject({
 
 export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledger): void {
   const config = { access: 'admin' } as const;
-  app.post('/admin/v1/keys', { config }, async (request, reply) => {
+  app.post('/admin/v1/keys', { config, bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
     const body = parseAdminBody(newKeyBody, request.body);
     if (keys.list().length >= KEYS_MAX) {
       throw new GatewayError('invalid_request', `There are ${KEYS_MAX} keys already.`);
@@ -73,8 +74,9 @@ export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledg
       });
     }
     const revoked = { ...record, revokedAt: record.revokedAt ?? new Date().toISOString() };
-    await ledger.record(changeOf('key.revoked', revoked, request.key?.id));
+    // First in force, then on record: a leaked key must not live on because the audit is down.
     await keys.put(revoked);
+    await ledger.record(changeOf('key.revoked', revoked, request.key?.id));
     return toJson(revoked);
   });
 }

@@ -4,19 +4,19 @@ import type { ModelList } from '../model-list.ts';
 
 /** https://platform.openai.com/docs/api-reference/models; ids may hold slashes. */
 export function models(app: FastifyInstance, list: ModelList): void {
-  app.get('/v1/models', { config: { access: 'client' } }, async (request, reply) => {
-    reply.header('x-request-id', request.requestId);
+  app.get('/v1/models', { config: { access: 'client' } }, async (request) => {
     return { object: 'list', data: await list.list(keyOf(request)) };
   });
   app.get<{ Params: { '*': string } }>(
     '/v1/models/*',
     { config: { access: 'client' } },
-    async (request, reply) => {
-      reply.header('x-request-id', request.requestId);
+    async (request) => {
       const wanted = request.params['*'];
       const found = (await list.list(keyOf(request))).find(({ id }) => id === wanted);
       if (found) return found;
-      throw new GatewayError('model_not_found', 'No such model is served by this gateway.');
+      throw new GatewayError('model_not_found', 'No such model is served by this gateway.', {
+        param: 'model',
+      });
     },
   );
 }

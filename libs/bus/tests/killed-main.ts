@@ -1,4 +1,4 @@
-/** A process of its own for tests that kill it: `node in-process-child.ts <what> <directory>`. */
+/** A process of its own for tests that kill it: `node killed-main.ts <what> <directory>`. */
 import { writeSync } from 'node:fs';
 import { consumers, newInstanceId } from '@gateway/protocol';
 import { lockDirectory } from '../src/in-process/directory-lock.ts';

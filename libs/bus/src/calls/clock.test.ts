@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { systemClock } from './clock.ts';
+
+test('runs a task after its delay and not before', async () => {
+  const startedAt = performance.now();
+  await new Promise<void>((resolve) => systemClock.after(30, resolve));
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(30);
+});
+
+test('does not run what was called off, and keeps the order of time', async () => {
+  const ran: string[] = [];
+  const callOff = systemClock.after(20, () => ran.push('called off'));
+  await new Promise<void>((resolve) => {
+    systemClock.after(60, () => {
+      ran.push('late');
+      resolve();
+    });
+    systemClock.after(20, () => ran.push('early'));
+    systemClock.after(0, () => ran.push('first'));
+    callOff();
+  });
+  expect(ran).toEqual(['first', 'early', 'late']);
+});
+
+test('a task may set another one', async () => {
+  const ran = await new Promise<string>((resolve) => {
+    systemClock.after(10, () => systemClock.after(10, () => resolve('the second')));
+  });
+  expect(ran).toBe('the second');
+});

@@ -1,0 +1,284 @@
+import {
+  type AttemptedEvent,
+  errorToWire,
+  FRAME_PAYLOAD_BYTES_MAX,
+  type Frame,
+  GatewayError,
+} from '@gateway/protocol';
+import { describe, expect, test } from 'vitest';
+import { attempted, HEAD, rejection } from '../../tests/contract/sample-messages.ts';
+import { ManualClock } from '../../tests/manual-clock.ts';
+import { decodeFailure } from './call-messages.ts';
+import {
+  IncomingCallMachine,
+  ORPHANED_EVENT_RETRY_MS,
+  ORPHANED_EVENT_TIMEOUT_MS,
+} from './incoming-call.ts';
+
+const requestId = '01890a5d-ac96-774b-bcce-b302099a8057';
+const event = attempted(requestId);
+const ACCEPT_WITHIN_MS = 1_000;
+
+function offered({ windowBytes = 100, frameBytesMax = Number.POSITIVE_INFINITY } = {}) {
+  const clock = new ManualClock();
+  const frames: Frame[] = [];
+  const forCaller: AttemptedEvent[] = [];
+  const published: AttemptedEvent[] = [];
+  let failures = 0;
+  let closed = 0;
+  const call = new IncomingCallMachine<string, typeof HEAD>({
+    opening: {
+      ...{ requestId, attempt: 1, windowBytes, caller: 'i1', handBacks: 0 },
+      deadlineAt: clock.now() + 60_000,
+      acceptBy: clock.now() + ACCEPT_WITHIN_MS,
+    },
+    request: 'request',
+    worker: 'w1',
+    clock,
+    port: {
+      sendFrame: (frame) => {
+        if (frame.payload.length > frameBytesMax) throw new RangeError('too large');
+        frames.push({ ...frame, payload: Buffer.from(frame.payload) });
+      },
+      publishForCaller: (one) => void forCaller.push(one),
+      publish: async (one) => {
+        if (failures > 0) {
+          failures -= 1;
+          throw new GatewayError('audit_unavailable', 'not now');
+        }
+        published.push(one);
+      },
+      body: () => Promise.resolve(new Uint8Array(0)),
+      closed: () => {
+        closed += 1;
+      },
+    },
+  });
+  const stream = () => {
+    call.accept();
+    call.head(HEAD);
+  };
+  const cancel = (abandoned: boolean) => {
+    const reason = errorToWire(new GatewayError('client_closed', 'left'));
+    call.control({ type: 'cancel', requestId, attempt: 1, reason, abandoned });
+  };
+  const credit = (bytes: number) => call.control({ type: 'credit', requestId, attempt: 1, bytes });
+  return {
+    ...{ call, clock, frames, forCaller, published, stream, cancel, credit },
+    failPublishes: (times: number) => {
+      failures = times;
+    },
+    types: () => frames.map(({ type }) => type),
+    closedTimes: () => closed,
+  };
+}
+
+test('frames are numbered from 0, and the last carries the count of those before', async () => {
+  const { call, stream, frames, forCaller, closedTimes } = offered();
+  stream();
+  await call.data(Buffer.from('a'));
+  await call.end(event);
+  expect(frames.map(({ type, sequence }) => `${sequence} ${type}`)).toEqual([
+    '0 accepted',
+    '1 head',
+    '2 data',
+    '3 end',
+  ]);
+  expect(forCaller).toEqual([event]);
+  expect(closedTimes()).toBe(1);
+});
+
+describe('accept', () => {
+  test('works until the time it is given and not a millisecond longer', async () => {
+    const inTime = offered();
+    inTime.clock.advance(ACCEPT_WITHIN_MS);
+    inTime.call.accept();
+    const late = offered();
+    late.clock.advance(ACCEPT_WITHIN_MS + 1);
+    const error = await rejection(Promise.resolve().then(() => late.call.accept()));
+    expect(error.code).toBe('deadline_exceeded');
+    expect(late.frames).toEqual([]);
+  });
+
+  test('throws the reason of a cancel', async () => {
+    const { call, cancel } = offered();
+    cancel(false);
+    const error = await rejection(Promise.resolve().then(() => call.accept()));
+    expect(error.code).toBe('client_closed');
+  });
+
+  test('must come first, and once', async () => {
+    const { call } = offered();
+    const misuse = async (use: () => unknown) => (await rejection((async () => use())())).code;
+    expect(await misuse(() => call.head(HEAD))).toBe('internal');
+    expect(await misuse(() => call.data(Buffer.from('a')))).toBe('internal');
+    call.accept();
+    expect(await misuse(() => call.accept())).toBe('internal');
+    expect(await misuse(() => call.end(event))).toBe('internal');
+  });
+});
+
+describe('data', () => {
+  test('is sent to the last byte of credit, then waits for more', async () => {
+    const { call, stream, frames, credit } = offered({ windowBytes: 10 });
+    stream();
+    let done = false;
+    const sending = call.data(Buffer.alloc(25, 'x')).then(() => {
+      done = true;
+    });
+    const sizes = () => frames.slice(2).map(({ payload }) => payload.length);
+    expect(sizes()).toEqual([10]);
+    credit(10);
+    expect(sizes()).toEqual([10, 10]);
+    credit(5);
+    await Promise.resolve();
+    expect(sizes()).toEqual([10, 10, 5]);
+    // All of it is sent; it waits for credit for more.
+    expect(done).toBe(false);
+    credit(1);
+    await sending;
+    expect(done).toBe(true);
+  });
+
+  test('keeps its order when calls are not awaited, and end waits for them', async () => {
+    const { call, stream, frames, credit } = offered({ windowBytes: 2 });
+    stream();
+    const sending = ['ab', 'cd', 'ef'].map((text) => call.data(Buffer.from(text)));
+    const ending = call.end(event);
+    credit(2);
+    credit(2);
+    await Promise.all([...sending, ending]);
+    const text = frames.flatMap(({ type, payload }) => (type === 'data' ? [String(payload)] : []));
+    expect(text.join('')).toBe('abcdef');
+    expect(frames.at(-1)?.type).toBe('end');
+  });
+
+  test('is cut at FRAME_PAYLOAD_BYTES_MAX', async () => {
+    const size = FRAME_PAYLOAD_BYTES_MAX + 1;
+    const { call, stream, frames } = offered({ windowBytes: 2 * size });
+    stream();
+    await call.data(new Uint8Array(FRAME_PAYLOAD_BYTES_MAX));
+    await call.data(new Uint8Array(size));
+    const sizes = frames.slice(2).map(({ payload }) => payload.length);
+    expect(sizes).toEqual([FRAME_PAYLOAD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX, 1]);
+  });
+
+  test('rejects with the reason of the signal, and an end after it is an error', async () => {
+    const { call, stream, cancel, frames } = offered({ windowBytes: 1 });
+    stream();
+    const waiting = rejection(call.data(Buffer.from('ab')));
+    cancel(false);
+    expect((await waiting).code).toBe('client_closed');
+    expect((await rejection(call.data(Buffer.from('c')))).code).toBe('client_closed');
+    await call.end(event);
+    expect(frames.at(-1)).toMatchObject({ type: 'error', sequence: 3 });
+  });
+});
+
+describe('the end', () => {
+  test('comes once', async () => {
+    const { call, stream, types, forCaller } = offered();
+    stream();
+    await call.fail(new GatewayError('provider_timeout', 'slow'), event);
+    await call.fail(new GatewayError('internal', 'again'), event);
+    await call.end(event);
+    expect(types()).toEqual(['accepted', 'head', 'error']);
+    expect(forCaller).toEqual([event]);
+  });
+
+  test('is an error where its event is too large for a frame', async () => {
+    const { call, stream, frames } = offered({ frameBytesMax: 256 });
+    stream();
+    await call.end(event);
+    const last = frames.at(-1) as Frame;
+    expect(last).toMatchObject({ type: 'error', sequence: 2 });
+    expect(decodeFailure(last).error.code).toBe('internal');
+  });
+
+  test('leaves no timer behind', async () => {
+    const { call, clock, stream } = offered();
+    stream();
+    await call.end(event);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a call that nobody waits for', () => {
+  test.each([
+    { name: 'an abandoning cancel', orphan: (one: ReturnType<typeof offered>) => one.cancel(true) },
+    { name: 'a caller gone', orphan: (one: ReturnType<typeof offered>) => one.call.callerGone() },
+    { name: 'a lost bus', orphan: (one: ReturnType<typeof offered>) => one.call.busLost() },
+  ])('$name: no frame leaves, and the worker stores the event', async ({ orphan }) => {
+    const one = offered();
+    one.stream();
+    orphan(one);
+    expect(one.call.signal.aborted).toBe(true);
+    await one.call.fail(new GatewayError('client_closed', 'left'), event);
+    expect(one.types()).toEqual(['accepted', 'head']);
+    expect(one.forCaller).toEqual([]);
+    expect(one.published).toEqual([event]);
+  });
+
+  test('the event is published again until it is stored', async () => {
+    const one = offered();
+    one.stream();
+    one.call.busLost();
+    one.failPublishes(2);
+    let done = false;
+    const ending = one.call.fail(new GatewayError('client_closed', 'x'), event).then(() => {
+      done = true;
+    });
+    while (!done) {
+      await new Promise((resolve) => setImmediate(resolve));
+      one.clock.advance(ORPHANED_EVENT_RETRY_MS);
+    }
+    await ending;
+    expect(one.published).toEqual([event]);
+  });
+
+  test('and given up after ORPHANED_EVENT_TIMEOUT_MS, with an error', async () => {
+    const one = offered();
+    one.stream();
+    one.call.busLost();
+    one.failPublishes(Number.POSITIVE_INFINITY);
+    let error: GatewayError | undefined;
+    const ending = rejection(one.call.end(event)).then((thrown) => {
+      error = thrown;
+    });
+    const startedAt = one.clock.now();
+    while (error === undefined) {
+      await new Promise((resolve) => setImmediate(resolve));
+      one.clock.advance(ORPHANED_EVENT_RETRY_MS);
+    }
+    await ending;
+    expect(error.code).toBe('audit_unavailable');
+    expect(one.clock.now() - startedAt).toBeLessThan(
+      ORPHANED_EVENT_TIMEOUT_MS + 3 * ORPHANED_EVENT_RETRY_MS,
+    );
+  });
+});
+
+describe('the signal', () => {
+  test('aborts at the deadline', () => {
+    const { call, clock } = offered();
+    clock.advance(59_999);
+    expect(call.signal.aborted).toBe(false);
+    clock.advance(1);
+    expect(call.signal.reason).toMatchObject({ code: 'deadline_exceeded' });
+  });
+
+  test('keeps its first reason', () => {
+    const { call, cancel } = offered();
+    cancel(false);
+    call.busLost();
+    expect(call.signal.reason).toMatchObject({ code: 'client_closed' });
+  });
+
+  test('does not abort when the call is over', async () => {
+    const { call, stream } = offered();
+    stream();
+    await call.end(event);
+    call.callerGone();
+    expect(call.signal.aborted).toBe(false);
+  });
+});

@@ -1,0 +1,345 @@
+import {
+  type AttemptedEvent,
+  type Frame,
+  type FrameType,
+  GatewayError,
+  inferenceEndpoint,
+} from '@gateway/protocol';
+import { describe, expect, test } from 'vitest';
+import { attempted, collect, errorOf, HEAD } from '../../tests/contract/sample-messages.ts';
+import { ManualClock } from '../../tests/manual-clock.ts';
+import {
+  ACCEPT_TIMEOUT_MS,
+  CALL_WINDOW_BYTES,
+  CANCEL_TIMEOUT_MS,
+  EVENT_ACKNOWLEDGE_TIMEOUT_MS,
+  type ReplyFrame,
+} from '../bus.ts';
+import {
+  answerToLateFrame,
+  type ControlMessage,
+  encodeAccepted,
+  encodeEnd,
+  encodeFailure,
+  encodeJson,
+} from './call-messages.ts';
+import { OutgoingCallMachine } from './outgoing-call.ts';
+import { WindowPool } from './window-pool.ts';
+
+const requestId = '01890a5d-ac96-774b-bcce-b302099a8057';
+const event = attempted(requestId);
+
+function started(publish: (event: AttemptedEvent) => Promise<void> = () => Promise.resolve()) {
+  const clock = new ManualClock();
+  const windows = new WindowPool();
+  const windowBytes = windows.open();
+  const control: { worker: string; message: ControlMessage }[] = [];
+  const published: AttemptedEvent[] = [];
+  let closed = 0;
+  const machine = new OutgoingCallMachine({
+    head: inferenceEndpoint('demo').head,
+    requestId,
+    attempt: 2,
+    deadlineAt: clock.now() + 60_000,
+    windowBytes,
+    windows,
+    clock,
+    port: {
+      sendControl: (worker, message) => control.push({ worker, message }),
+      publish: (one) => {
+        published.push(one);
+        return publish(one);
+      },
+      accepted: () => {},
+      closed: () => {
+        closed += 1;
+      },
+    },
+  });
+  let sequence = 0;
+  const receive = (type: FrameType, payload: Uint8Array, over: Partial<Frame> = {}) => {
+    machine.receive({ type, attempt: 2, sequence, payload, ...over });
+    sequence += 1;
+  };
+  const accept = () => receive('accepted', encodeAccepted('w1'));
+  const stream = () => {
+    accept();
+    receive('head', encodeJson(HEAD));
+  };
+  const types = async () => (await collect(machine)).map(({ type }) => type);
+  const isClosed = () => closed === 1 && clock.pending === 0;
+  return {
+    ...{ machine, clock, windows, control, published, receive, accept, stream, types, isClosed },
+  };
+}
+
+const data = (bytes: number) => new Uint8Array(bytes);
+
+describe('frames', () => {
+  test('a complete call ends cleanly, with no timer and no window left', async () => {
+    const call = started();
+    call.stream();
+    call.receive('data', data(10));
+    call.receive('end', encodeEnd(event));
+    call.machine.acknowledged(true);
+    expect(await call.types()).toEqual(['accepted', 'head', 'data', 'end']);
+    expect(call.isClosed()).toBe(true);
+    expect(call.windows.openBytes).toBe(0);
+    expect(call.published).toEqual([]);
+    expect(call.control).toEqual([]);
+  });
+
+  test('frames of another attempt are ignored', async () => {
+    const call = started();
+    call.stream();
+    call.machine.receive({ type: 'data', attempt: 1, sequence: 2, payload: data(5) });
+    call.receive('end', encodeEnd(event));
+    call.machine.acknowledged(true);
+    expect(await call.types()).toEqual(['accepted', 'head', 'end']);
+  });
+
+  test.each<{ name: string; break: (call: ReturnType<typeof started>) => void }>([
+    { name: 'a gap', break: (call) => call.receive('data', data(1), { sequence: 3 }) },
+    { name: 'a repetition', break: (call) => call.receive('data', data(1), { sequence: 1 }) },
+    {
+      name: 'a terminal frame with a count too high',
+      break: (call) => call.receive('end', encodeEnd(event), { sequence: 3 }),
+    },
+    { name: 'a second head', break: (call) => call.receive('head', encodeJson(HEAD)) },
+    { name: 'an unreadable end', break: (call) => call.receive('end', Buffer.from('{')) },
+    {
+      name: 'a byte more than the window',
+      break: (call) => call.receive('data', data(CALL_WINDOW_BYTES + 1)),
+    },
+  ])('$name breaks the stream, and the worker is told', async ({ break: breakIt }) => {
+    const call = started();
+    call.stream();
+    breakIt(call);
+    const frames = await collect(call.machine);
+    expect(errorOf(frames).code).toBe('stream_interrupted');
+    expect(frames).toHaveLength(3);
+    expect(call.control).toMatchObject([
+      { worker: 'w1', message: { type: 'cancel', abandoned: true } },
+    ]);
+    expect(call.isClosed()).toBe(true);
+  });
+
+  test('data before a head, and a head before accepted, break the call', async () => {
+    const early = started();
+    early.accept();
+    early.receive('data', data(1));
+    expect(errorOf(await collect(early.machine)).code).toBe('stream_interrupted');
+    const earlier = started();
+    earlier.receive('head', encodeJson(HEAD));
+    expect(errorOf(await collect(earlier.machine)).code).toBe('stream_interrupted');
+  });
+
+  test('nothing follows the terminal frame', async () => {
+    const call = started();
+    call.stream();
+    call.receive('end', encodeEnd(event));
+    call.receive('error', encodeFailure(new GatewayError('internal', 'late')));
+    call.machine.acknowledged(true);
+    call.receive('data', data(1));
+    call.machine.workerLost();
+    call.machine.busLost();
+    expect(await call.types()).toEqual(['accepted', 'head', 'end']);
+  });
+});
+
+describe('credit', () => {
+  test('the whole window is taken, and granted again in halves as it is read', async () => {
+    const call = started();
+    call.stream();
+    const half = CALL_WINDOW_BYTES / 2;
+    for (const size of [half - 1, 1, half]) call.receive('data', data(size));
+    const iterator = call.machine[Symbol.asyncIterator]();
+    for (let frame = 0; frame < 4; frame += 1) await iterator.next();
+    // Two data frames are handed out; the second is not finished with yet.
+    expect(call.control).toEqual([]);
+    await iterator.next();
+    expect(call.control).toMatchObject([{ message: { type: 'credit', bytes: half } }]);
+    call.receive('data', data(half));
+    const last = iterator.next();
+    expect((await last).value).toMatchObject({ type: 'data' });
+    expect(call.control).toMatchObject([
+      { message: { type: 'credit', bytes: half } },
+      { message: { type: 'credit', bytes: half } },
+    ]);
+  });
+});
+
+describe('acceptance', () => {
+  test('silence until ACCEPT_TIMEOUT_MS is worker_lost', async () => {
+    const call = started();
+    call.clock.advance(ACCEPT_TIMEOUT_MS - 1);
+    expect(call.isClosed()).toBe(false);
+    call.clock.advance(1);
+    expect(errorOf(await collect(call.machine)).code).toBe('worker_lost');
+  });
+
+  test('an accepted call has no accept timer', () => {
+    const call = started();
+    call.accept();
+    call.clock.advance(ACCEPT_TIMEOUT_MS);
+    expect(call.isClosed()).toBe(false);
+  });
+
+  test('a late accepted is answered with a cancel, any other late frame is not', () => {
+    const frame = { attempt: 1, sequence: 0 } as const;
+    const late = answerToLateFrame(
+      { ...frame, type: 'accepted', payload: encodeAccepted('w1') },
+      requestId,
+    );
+    expect(late).toMatchObject({
+      worker: 'w1',
+      message: { type: 'cancel', requestId, attempt: 1, abandoned: true },
+    });
+    const other = answerToLateFrame({ ...frame, type: 'data', payload: data(1) }, requestId);
+    expect(other).toBeUndefined();
+  });
+});
+
+describe('the event of a terminal frame', () => {
+  const terminal = (frames: readonly ReplyFrame<unknown>[]) => frames.at(-1)?.type;
+
+  test('an acknowledgement that came first is remembered', async () => {
+    const call = started();
+    call.stream();
+    call.machine.acknowledged(true);
+    call.receive('end', encodeEnd(event));
+    expect(terminal(await collect(call.machine))).toBe('end');
+  });
+
+  test('without one in time the caller publishes the event itself', async () => {
+    const call = started();
+    call.stream();
+    call.receive('end', encodeEnd(event));
+    call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS - 1);
+    expect(call.published).toEqual([]);
+    call.clock.advance(1);
+    expect(terminal(await collect(call.machine))).toBe('end');
+    expect(call.published).toEqual([event]);
+  });
+
+  test('a refusal makes the caller publish at once', async () => {
+    const call = started();
+    call.accept();
+    call.receive('error', encodeFailure(new GatewayError('provider_timeout', 'slow'), event));
+    call.machine.acknowledged(false);
+    const frames = await collect(call.machine);
+    expect(errorOf(frames).code).toBe('provider_timeout');
+    expect(frames.at(-1)).toMatchObject({ event });
+    expect(call.published).toEqual([event]);
+  });
+
+  test.each(['end', 'error'] as const)('an %s that cannot be recorded is refused', async (type) => {
+    const call = started(() => Promise.reject(new Error('full')));
+    call.stream();
+    const failure = encodeFailure(new GatewayError('provider_timeout', 'slow'), event);
+    call.receive(type, type === 'end' ? encodeEnd(event) : failure);
+    call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
+    const frames = await collect(call.machine);
+    expect(errorOf(frames).code).toBe('audit_unavailable');
+    expect(frames.filter(({ type: one }) => one === 'error')).toHaveLength(1);
+  });
+
+  test('an acknowledgement during the own publish publishes no second time', async () => {
+    const publishing = Promise.withResolvers<void>();
+    const call = started(() => publishing.promise);
+    call.stream();
+    call.receive('end', encodeEnd(event));
+    call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
+    call.machine.acknowledged(false);
+    publishing.resolve();
+    expect(terminal(await collect(call.machine))).toBe('end');
+    expect(call.published).toHaveLength(1);
+  });
+
+  test('an abandoned call settles its event all the same', async () => {
+    const call = started();
+    call.stream();
+    await call.machine[Symbol.asyncIterator]().return?.();
+    expect(call.control).toMatchObject([{ message: { type: 'cancel', abandoned: false } }]);
+    expect(call.windows.openBytes).toBe(CALL_WINDOW_BYTES);
+    call.receive('error', encodeFailure(new GatewayError('client_closed', 'gone'), event));
+    call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(call.published).toEqual([event]);
+    expect(call.isClosed()).toBe(true);
+    expect(call.windows.openBytes).toBe(0);
+  });
+});
+
+describe('what goes wrong', () => {
+  const reason = new GatewayError('client_closed', 'left');
+
+  test('a cancel waits CANCEL_TIMEOUT_MS for the worker, then ends the call', async () => {
+    const call = started();
+    call.stream();
+    call.machine.cancel(reason);
+    call.machine.cancel(new GatewayError('internal', 'a second one changes nothing'));
+    call.clock.advance(CANCEL_TIMEOUT_MS - 1);
+    expect(call.isClosed()).toBe(false);
+    call.clock.advance(1);
+    expect(errorOf(await collect(call.machine)).code).toBe('client_closed');
+    expect(call.control.map(({ message }) => 'abandoned' in message && message.abandoned)).toEqual([
+      false,
+      true,
+    ]);
+  });
+
+  test('a worker that ends before the cancel reaches it has ended the call', async () => {
+    const call = started();
+    call.stream();
+    call.machine.cancel(reason);
+    call.receive('end', encodeEnd(event));
+    call.machine.acknowledged(true);
+    expect((await collect(call.machine)).at(-1)?.type).toBe('end');
+  });
+
+  test('the deadline cancels an accepted call', async () => {
+    const call = started();
+    call.stream();
+    call.clock.advance(60_000);
+    expect(call.control).toMatchObject([{ message: { reason: { code: 'deadline_exceeded' } } }]);
+    call.clock.advance(CANCEL_TIMEOUT_MS);
+    expect(errorOf(await collect(call.machine)).code).toBe('deadline_exceeded');
+  });
+
+  test.each([
+    { name: 'before accepted', prepare: () => started(), code: 'bus_unavailable' },
+    {
+      name: 'in the stream',
+      prepare: () => {
+        const call = started();
+        call.stream();
+        return call;
+      },
+      code: 'stream_interrupted',
+    },
+  ])('a lost bus $name is $code', async ({ prepare, code }) => {
+    const call = prepare();
+    call.machine.busLost();
+    expect(errorOf(await collect(call.machine)).code).toBe(code);
+  });
+
+  test('a lost bus while the event settles changes nothing', async () => {
+    const call = started();
+    call.stream();
+    call.receive('end', encodeEnd(event));
+    call.machine.busLost();
+    call.machine.acknowledged(true);
+    expect((await collect(call.machine)).at(-1)?.type).toBe('end');
+  });
+
+  test('no responders after accepted is a late answer and means nothing', async () => {
+    const call = started();
+    call.accept();
+    call.machine.noResponders();
+    expect(call.isClosed()).toBe(false);
+    call.machine.workerLost();
+    expect(errorOf(await collect(call.machine)).code).toBe('worker_lost');
+  });
+});

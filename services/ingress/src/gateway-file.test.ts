@@ -1,0 +1,223 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DEFAULT_TIMEOUTS } from '@gateway/protocol';
+import { SettingsError } from '@gateway/runtime';
+import { afterAll, describe, expect, test } from 'vitest';
+import { readGatewayFile } from './gateway-file.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'gateway-file-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+let files = 0;
+
+function written(text: string | Buffer): string {
+  files += 1;
+  const path = join(directory, `${files}.yaml`);
+  writeFileSync(path, text);
+  return path;
+}
+
+function read(text: string | Buffer) {
+  return readGatewayFile(written(text), undefined);
+}
+
+/** The problems of a file, each as `line: message`. */
+function problemsOf(text: string | Buffer): readonly string[] {
+  const path = written(text);
+  try {
+    readGatewayFile(path, undefined);
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return error.problems.map((problem) => problem.replace(`${path}:`, ''));
+  }
+  return [];
+}
+
+describe('readGatewayFile', () => {
+  test('has vendors, their models and a demonstration without a file', () => {
+    const { providers, models, timeouts, cache, keyLimit } = readGatewayFile(undefined, undefined);
+    expect(providers.map(({ name }) => name)).toEqual(['openai', 'anthropic', 'google', 'demo']);
+    expect(models.map(({ match }) => match)).toEqual(
+      expect.arrayContaining(['gpt-*', 'claude-*', 'gemini-*', 'demo']),
+    );
+    expect(timeouts).toEqual(DEFAULT_TIMEOUTS);
+    expect(cache).toEqual({ enabled: true, ttlSeconds: 3600 });
+    expect(keyLimit).toBeUndefined();
+  });
+
+  test('takes an empty file for no file', () => {
+    expect(read('')).toEqual(readGatewayFile(undefined, undefined));
+    expect(read('# nothing yet\n')).toEqual(readGatewayFile(undefined, undefined));
+  });
+
+  test('merges providers and puts routes before the built-in ones', () => {
+    const { providers, models } = read(`
+providers:
+  openai: {base_url: 'https://proxy.example/v1', api_key: {environment: MY_KEY}}
+  local: {kind: openai-compatible, base_url: 'http://127.0.0.1:11434/v1'}
+models:
+  - match: gpt-*
+    targets: [{provider: local, model: llama}, {provider: openai}]
+    timeouts: {first_byte_seconds: 2.5}
+`);
+    expect(providers).toContainEqual({
+      name: 'openai',
+      kind: 'openai',
+      baseUrl: 'https://proxy.example/v1',
+      credential: { environment: 'MY_KEY' },
+    });
+    expect(providers.map(({ name }) => name)).toContain('local');
+    expect(models[0]).toEqual({
+      match: 'gpt-*',
+      targets: [{ provider: 'local', model: 'llama' }, { provider: 'openai' }],
+      timeouts: { firstByteMs: 2_500 },
+    });
+  });
+
+  test('lets the limit of the file outrank that of the environment', () => {
+    const environment = { requests: 1, windowSeconds: 1 };
+    const path = written('limits: {requests: 9, window_seconds: 8}');
+    expect(readGatewayFile(path, environment).keyLimit).toEqual({ requests: 9, windowSeconds: 8 });
+    expect(readGatewayFile(written(''), environment).keyLimit).toEqual(environment);
+  });
+
+  test('has no demonstration where it is switched off', () => {
+    const { providers, models } = read('demo: false');
+    expect([
+      ...providers.map(({ name }) => name),
+      ...models.map(({ match }) => match),
+    ]).not.toContain('demo');
+  });
+
+  test('has one revision for one content, whatever the spelling, and another for another', () => {
+    const { revision } = read('cache: {enabled: true, ttl_seconds: 60}');
+    expect(read('# said otherwise\ncache:\n  ttl_seconds: 60\n').revision).toBe(revision);
+    expect(read('cache: {ttl_seconds: 61}').revision).not.toBe(revision);
+    expect(revision).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test('takes the shortest and the longest timeouts', () => {
+    const { timeouts } = read(
+      'timeouts: {connect_seconds: 60, total_seconds: 3600, idle_seconds: 0.001}',
+    );
+    expect(timeouts).toMatchObject({ connectMs: 60_000, totalMs: 3_600_000, idleMs: 1 });
+  });
+
+  test('takes 60 providers and 1,000 models', () => {
+    const providers = many(60, (index) => `  p${index}: {kind: demo}`);
+    const models = many(1_000, (index) => `  - {match: m${index}, targets: [{provider: demo}]}`);
+    expect(read(`providers:\n${providers}\nmodels:\n${models}`).providers).toHaveLength(64);
+  });
+});
+
+describe('the problems of a file', () => {
+  test('are all told, each with its line', () => {
+    expect(
+      problemsOf(`providers:
+  BAD: {kind: openai}
+  openai:
+    base_url: ftp://x
+    colour: red
+models:
+  - match: "a b"
+    targets: []
+cache:
+  ttl_seconds: 0
+`),
+    ).toEqual([
+      expect.stringMatching(/^2: providers\.BAD: /),
+      expect.stringMatching(/^4: providers\.openai\.base_url: /),
+      expect.stringMatching(/^4: providers\.openai: .*colour/),
+      expect.stringMatching(/^7: models\.0\.match: a name, or a prefix followed by \*/),
+      expect.stringMatching(/^8: models\.0\.targets: /),
+      expect.stringMatching(/^10: cache\.ttl_seconds: /),
+    ]);
+  });
+
+  test('between its parts are all told, each with its line', () => {
+    expect(
+      problemsOf(`demo: false
+providers:
+  mine:
+    api_key: {environment: A}
+  bare:
+    kind: openai-compatible
+models:
+  - match: a
+    targets: [{provider: nobody}]
+  - match: b
+    targets:
+      - provider: openai
+      - provider: demo
+  - match: a
+    targets: [{provider: openai}]
+`),
+    ).toEqual([
+      expect.stringMatching(/^4: provider mine needs a kind: one of openai, /),
+      expect.stringMatching(/^6: provider bare needs a base_url$/),
+      expect.stringMatching(/^9: model a has a target of no known provider: nobody$/),
+      expect.stringMatching(/^13: model b has a target of no known provider: demo$/),
+      expect.stringMatching(/^14: model a stands above already$/),
+    ]);
+  });
+
+  const single: [name: string, text: string | Buffer, problem: RegExp][] = [
+    ['a syntax error', 'models:\n  - [', /^\d: /],
+    ['a name twice', 'demo: true\ndemo: false', /^2: .*unique/],
+    ['an unknown alias', 'demo: *nothing', /alias/i],
+    ['aliases that multiply', bomb(), /alias/i],
+    ['a list instead of a map', '- a', /^1: the file: /],
+    ['a connect timeout past its bound', 'timeouts: {connect_seconds: 60.001}', /connect_seconds/],
+    ['a timeout past its bound', 'timeouts: {total_seconds: 3600.1}', /total_seconds/],
+    ['a timeout of nothing', 'timeouts: {idle_seconds: 0.0004}', /idle_seconds/],
+    [
+      'a password in an address',
+      'providers: {openai: {base_url: "http://u:p@x"}}',
+      /user name or password/,
+    ],
+    ['a secret instead of where it is', 'providers: {openai: {api_key: sk-123}}', /api_key/],
+    [
+      '61 providers',
+      `providers:\n${many(61, (index) => `  p${index}: {kind: demo}`)}`,
+      /at most 60/,
+    ],
+    [
+      '1,001 models',
+      `models:\n${many(1_001, (index) => `  - {match: m${index}, targets: [{provider: demo}]}`)}`,
+      /models: /,
+    ],
+    [
+      'nine targets',
+      `models: [{match: a, targets: [${'{provider: demo},'.repeat(9)}]}]`,
+      /targets/,
+    ],
+    ['more than 1 MiB', Buffer.alloc(1024 * 1024 + 1, 0x20), /more than 1048576 bytes/],
+  ];
+  test.for(single)('tell of %s', ([, text, problem]) => {
+    const problems = problemsOf(text);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(problem);
+    expect(problems[0]).not.toMatch(/sk-123|u:p@/);
+  });
+
+  test('are none at 1 MiB', () => {
+    expect(problemsOf(Buffer.alloc(1024 * 1024, 0x20))).toEqual([]);
+  });
+
+  test('tell of a file that is not there, or is none', () => {
+    for (const path of [join(directory, 'missing.yaml'), directory]) {
+      expect(() => readGatewayFile(path, undefined)).toThrow(
+        /GATEWAY_CONFIG names a file that cannot be read/,
+      );
+    }
+  });
+});
+
+function many(count: number, line: (index: number) => string): string {
+  return Array.from({ length: count }, (_, index) => line(index)).join('\n');
+}
+
+function bomb(): string {
+  const levels = many(9, (index) => `l${index + 1}: &l${index + 1} [${`*l${index},`.repeat(9)}]`);
+  return `l0: &l0 [x]\n${levels}`;
+}

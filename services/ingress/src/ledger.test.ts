@@ -1,0 +1,158 @@
+import {
+  EVENT_SCHEMA,
+  type FinishedEvent,
+  GatewayError,
+  type GatewayEvent,
+  NO_USAGE,
+  newRequestId,
+} from '@gateway/protocol';
+import { createLogger } from '@gateway/telemetry';
+import { waitFor } from '@gateway/testing';
+import { describe, expect, test } from 'vitest';
+import { Ledger } from './ledger.ts';
+import { RefusalQueue } from './refusal-queue.ts';
+
+const logger = createLogger('tests', { level: 'silent' });
+
+function finished(): FinishedEvent {
+  return {
+    kind: 'finished',
+    schema: EVENT_SCHEMA,
+    requestId: newRequestId(),
+    receivedAt: 1,
+    tenant: '',
+    keyId: '',
+    endpoint: '/v1/models',
+    method: 'GET',
+    model: '',
+    stream: false,
+    clientIp: '127.0.0.1',
+    userAgent: '',
+    configurationRevision: '',
+    finishedAt: 2,
+    status: 401,
+    ended: 'refused',
+    attempts: 0,
+    cacheOutcome: 'bypass',
+    usage: NO_USAGE,
+    latencyMs: 1,
+    responseBytes: 0,
+    assumed: false,
+  };
+}
+
+/** An event log that stores, refuses, or keeps its callers waiting. */
+function eventLog() {
+  const stored: GatewayEvent[] = [];
+  const state = { refuses: false, gate: Promise.resolve(), asked: 0 };
+  return {
+    stored,
+    state,
+    async publish(event: GatewayEvent) {
+      state.asked += 1;
+      await state.gate;
+      if (state.refuses) throw new GatewayError('audit_unavailable', 'Full.');
+      stored.push(event);
+    },
+  };
+}
+
+describe('Ledger', () => {
+  test('publishes an event behind the answer until it is stored', async () => {
+    const log = eventLog();
+    log.state.refuses = true;
+    const ledger = new Ledger(log, logger);
+    const event = finished();
+    ledger.recordLater(event);
+    await waitFor(() => log.state.asked === 2, { what: 'a second try' });
+    log.state.refuses = false;
+    await ledger[Symbol.asyncDispose]();
+    expect(log.stored).toEqual([event]);
+  });
+
+  test('admits requests below its bound, and none at it', async () => {
+    const log = eventLog();
+    const gate = Promise.withResolvers<void>();
+    log.state.gate = gate.promise;
+    const ledger = new Ledger(log, logger, { admitWaitingMax: 2 });
+    ledger.recordLater(finished());
+    expect(() => ledger.admit()).not.toThrow();
+    ledger.recordLater(finished());
+    expect(ledger.isFull).toBe(true);
+    expect(() => ledger.admit()).toThrow(expect.objectContaining({ code: 'audit_unavailable' }));
+    gate.resolve();
+    await ledger[Symbol.asyncDispose]();
+    expect(() => ledger.admit()).not.toThrow();
+  });
+
+  test('keeps what fits, and loses one past it', async () => {
+    const log = eventLog();
+    const gate = Promise.withResolvers<void>();
+    log.state.gate = gate.promise;
+    const ledger = new Ledger(log, logger, { waitingMax: 2 });
+    const events = [finished(), finished(), finished()];
+    for (const event of events) ledger.recordLater(event);
+    gate.resolve();
+    await ledger[Symbol.asyncDispose]();
+    expect(log.stored).toEqual(events.slice(0, 2));
+  });
+
+  test('waits at its end also for what came while it waited', async () => {
+    const log = eventLog();
+    const gate = Promise.withResolvers<void>();
+    log.state.gate = gate.promise;
+    const ledger = new Ledger(log, logger);
+    ledger.recordLater(finished());
+    const disposed = ledger[Symbol.asyncDispose]();
+    ledger.recordLater(finished());
+    gate.resolve();
+    await disposed;
+    expect(log.stored).toHaveLength(2);
+  });
+});
+
+describe('RefusalQueue', () => {
+  test('keeps 256 refusals beside the one that is being stored, and counts one past them', async () => {
+    const log = eventLog();
+    const gate = Promise.withResolvers<void>();
+    log.state.gate = gate.promise;
+    const lines: string[] = [];
+    const output = { write: (line: string) => void lines.push(line) };
+    const queue = new RefusalQueue(new Ledger(log, logger), createLogger('tests', { output }));
+    const events = Array.from({ length: 258 }, finished);
+    for (const event of events) queue.add(event);
+    gate.resolve();
+    await queue[Symbol.asyncDispose]();
+    expect(log.stored).toEqual(events.slice(0, 257));
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ count: 1, level: 'warn' }]);
+  });
+
+  test('ends at once where nothing can be stored', async () => {
+    const log = eventLog();
+    const gate = Promise.withResolvers<void>();
+    log.state.gate = gate.promise;
+    log.state.refuses = true;
+    const queue = new RefusalQueue(new Ledger(log, logger), logger);
+    for (let count = 0; count < 100; count += 1) queue.add(finished());
+    const disposed = queue[Symbol.asyncDispose]();
+    gate.resolve();
+    await disposed;
+    expect(log.state.asked).toBe(1);
+    expect(log.stored).toEqual([]);
+  });
+
+  test('goes on after a failure', async () => {
+    const log = eventLog();
+    log.state.refuses = true;
+    const queue = new RefusalQueue(new Ledger(log, logger), logger);
+    queue.add(finished());
+    // A turn of the event loop ends everything that the first one started.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log.state.asked).toBe(1);
+    log.state.refuses = false;
+    const event = finished();
+    queue.add(event);
+    await queue[Symbol.asyncDispose]();
+    expect(log.stored).toEqual([event]);
+  });
+});

@@ -1,0 +1,103 @@
+import {
+  type Configuration,
+  configuration,
+  DEFAULT_TIMEOUTS,
+  type KeyRecord,
+} from '@gateway/protocol';
+import { describe, expect, test } from 'vitest';
+import { mayUse, planRequest, routeOf } from './plan.ts';
+
+const KEY: KeyRecord = {
+  schema: 1,
+  id: 'key',
+  tenant: 'default',
+  name: 'a key',
+  role: 'client',
+  digest: '0'.repeat(64),
+  createdAt: '2026-01-01T00:00:00Z',
+};
+
+function withModels(models: Configuration['models']): Configuration {
+  return configuration.parse({
+    schema: 1,
+    revision: '0123456789abcdef',
+    providers: [
+      { name: 'openai', kind: 'openai' },
+      { name: 'google', kind: 'google' },
+    ],
+    models,
+    timeouts: DEFAULT_TIMEOUTS,
+    cache: { enabled: true, ttlSeconds: 60 },
+  });
+}
+
+const CONFIGURATION = withModels([
+  { match: 'gpt-4o*', targets: [{ provider: 'google', model: 'stand-in' }] },
+  { match: 'gpt-*', targets: [{ provider: 'openai' }] },
+  { match: 'gpt-*', targets: [{ provider: 'google' }] },
+  { match: 'gpt-4o', targets: [{ provider: 'openai' }, { provider: 'google', model: 'second' }] },
+  { match: 'slow', targets: [{ provider: 'openai' }], timeouts: { totalMs: 1_000 } },
+  { match: 'openai/known', targets: [{ provider: 'google', model: 'redirected' }] },
+]);
+
+describe('planRequest', () => {
+  const cases: [name: string, model: string, targets: object[]][] = [
+    [
+      'an exact name goes before patterns',
+      'gpt-4o',
+      [
+        { provider: 'openai', model: 'gpt-4o' },
+        { provider: 'google', model: 'second' },
+      ],
+    ],
+    ['the longest pattern wins', 'gpt-4o-mini', [{ provider: 'google', model: 'stand-in' }]],
+    ['of equal patterns the first wins', 'gpt-5', [{ provider: 'openai', model: 'gpt-5' }]],
+    ['a pattern takes what is before its star', 'gpt-', [{ provider: 'openai', model: 'gpt-' }]],
+    ['a provider may be named', 'openai/any', [{ provider: 'openai', model: 'any' }]],
+    ['a model may hold slashes', 'openai/a/b', [{ provider: 'openai', model: 'a/b' }]],
+    [
+      'a route goes before a provider',
+      'openai/known',
+      [{ provider: 'google', model: 'redirected' }],
+    ],
+  ];
+  test.for(cases)('%s', ([, model, targets]) => {
+    expect(planRequest(CONFIGURATION, KEY, model).targets).toEqual(targets);
+  });
+
+  test.for(['unknown', 'GPT-4o', 'openai/', '/gpt', 'nobody/gpt-4o', '', '*', 'constructor'])(
+    'says that there is no model "%s"',
+    (model) => {
+      expect(() => planRequest(CONFIGURATION, KEY, model)).toThrow(
+        expect.objectContaining({ code: 'model_not_found', facts: { param: 'model' } }),
+      );
+    },
+  );
+
+  test('lets a route change some of the timeouts', () => {
+    expect(planRequest(CONFIGURATION, KEY, 'slow').timeouts).toEqual({
+      ...DEFAULT_TIMEOUTS,
+      totalMs: 1_000,
+    });
+    expect(planRequest(CONFIGURATION, KEY, 'gpt-5').timeouts).toEqual(DEFAULT_TIMEOUTS);
+  });
+
+  test('refuses a model that the key may not use, known or not', () => {
+    for (const model of ['gpt-4o', 'unknown']) {
+      expect(() => planRequest(CONFIGURATION, { ...KEY, models: ['gpt-5*'] }, model)).toThrow(
+        expect.objectContaining({ code: 'permission_denied' }),
+      );
+    }
+  });
+});
+
+test('mayUse takes everything without a list and nothing with an empty one', () => {
+  expect(mayUse(KEY, 'any')).toBe(true);
+  expect(mayUse({ ...KEY, models: [] }, 'any')).toBe(false);
+  expect(mayUse({ ...KEY, models: ['*'] }, 'any')).toBe(true);
+  expect(mayUse({ ...KEY, models: ['any'] }, 'anything')).toBe(false);
+});
+
+test('routeOf knows no provider that is not configured', () => {
+  expect(routeOf(CONFIGURATION, 'anthropic/claude')).toBeUndefined();
+});

@@ -1,0 +1,39 @@
+import { EVENT_SCHEMA, type FinishedEvent, type GatewayError, NO_USAGE } from '@gateway/protocol';
+import type { FastifyRequest } from 'fastify';
+import { USER_AGENT_LENGTH_MAX } from './request-record.ts';
+
+/** The whole record of a request that was refused before its body was read as what it asks for. */
+export function refusalEvent(
+  request: FastifyRequest,
+  error: GatewayError,
+  configurationRevision: string,
+): FinishedEvent {
+  const finishedAt = Date.now();
+  const { requestId, receivedAt, method, key, span } = request;
+  return {
+    kind: 'finished',
+    schema: EVENT_SCHEMA,
+    requestId,
+    receivedAt,
+    tenant: key?.tenant ?? '',
+    keyId: key?.id ?? '',
+    endpoint: request.routeOptions.url ?? '',
+    method,
+    model: '',
+    stream: false,
+    clientIp: request.clientAddress,
+    userAgent: (request.headers['user-agent'] ?? '').slice(0, USER_AGENT_LENGTH_MAX),
+    ...(span?.traceId !== undefined && { traceId: span.traceId }),
+    configurationRevision,
+    finishedAt,
+    status: error.status,
+    errorCode: error.code,
+    ended: error.code === 'client_closed' ? 'client_closed' : 'refused',
+    attempts: 0,
+    cacheOutcome: 'bypass',
+    usage: NO_USAGE,
+    latencyMs: finishedAt - receivedAt,
+    responseBytes: 0,
+    assumed: false,
+  };
+}

@@ -1,0 +1,67 @@
+/** Sends the error of a request whose handler did not run, or that did not take over its reply. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type GatewayError, newRequestId } from '@gateway/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { errorBody, errorHeaders } from './error-reply.ts';
+
+/** The rest of a refused body that is read and dropped; a longer one ends the connection. */
+const UNREAD_BYTES_MAX = 64 * 1024;
+/** How long a connection that ends stays open for a client that is still sending. */
+const LINGER_MS = 1_000;
+
+export function sendRefusal(
+  error: GatewayError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const body = JSON.stringify(errorBody(error));
+  const headers = {
+    'x-request-id': request.requestId || newRequestId(),
+    ...errorHeaders(error, 0),
+    'content-type': 'application/json; charset=utf-8',
+  };
+  if (!hasMuchToSend(request.raw)) {
+    return reply.code(error.status).headers(headers).send(body);
+  }
+  reply.hijack();
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined) reply.raw.setHeader(name, value);
+  }
+  reply.raw.writeHead(error.status, {
+    ...headers,
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  reply.raw.write(body);
+  linger(request.raw, reply.raw);
+  return reply;
+}
+
+/** Whether more of the request may follow than is worth reading to keep the connection. */
+function hasMuchToSend({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return false;
+  // Without its 100 the client sends the body or does not, and nobody can tell which.
+  if (headers.expect !== undefined || headers['transfer-encoding'] !== undefined) return true;
+  return Number(headers['content-length'] ?? 0) > UNREAD_BYTES_MAX;
+}
+
+/**
+ * A socket that is closed on unread bytes is reset, and a reset takes the answer with it. So the whole
+ * answer is out and the end of it waits, while a little is read and dropped.
+ */
+function linger(request: IncomingMessage, response: ServerResponse): void {
+  const timer = setTimeout(end, LINGER_MS);
+  let readBytes = 0;
+  function end() {
+    clearTimeout(timer);
+    response.end();
+  }
+  request.on('data', (bytes: Buffer) => {
+    readBytes += bytes.length;
+    if (readBytes > UNREAD_BYTES_MAX) request.pause();
+  });
+  request.once('end', end);
+  request.once('error', end);
+  response.once('close', () => clearTimeout(timer));
+  request.resume();
+}

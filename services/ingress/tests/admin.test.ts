@@ -1,0 +1,169 @@
+import { auditQueryEndpoint } from '@gateway/protocol';
+import { waitFor } from '@gateway/testing';
+import { describe, expect, test } from 'vitest';
+import { ADMIN_KEY, errorOf, type Harness, startHarness } from './ingress-harness.ts';
+
+function create(gateway: Harness, body: unknown): Promise<Response> {
+  return fetch(`${gateway.origin}/admin/v1/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
+
+function remove(gateway: Harness, id: string): Promise<Response> {
+  return fetch(`${gateway.origin}/admin/v1/keys/${id}`, {
+    method: 'DELETE',
+    headers: { authorization: `Bearer ${ADMIN_KEY}` },
+  });
+}
+
+describe('the admin API of keys', () => {
+  test('shows the text of a key once', async () => {
+    const gateway = await startHarness();
+    const response = await create(gateway, {
+      name: 'shop',
+      tenant: 'acme',
+      expires_at: '2099-01-01T00:00:00Z',
+      limit: { requests: 5, window_seconds: 60 },
+      models: ['gpt-*'],
+    });
+    expect(response.status).toBe(201);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const made = (await response.json()) as Record<string, unknown>;
+    expect(made).toEqual({
+      id: expect.stringMatching(/^[a-z2-7]{12}$/),
+      object: 'key',
+      name: 'shop',
+      tenant: 'acme',
+      role: 'client',
+      created_at: expect.any(String),
+      expires_at: '2099-01-01T00:00:00Z',
+      revoked_at: null,
+      limit: { requests: 5, window_seconds: 60 },
+      models: ['gpt-*'],
+      key: expect.stringMatching(/^gw_/),
+    });
+    const list = await (await gateway.get('/admin/v1/keys', ADMIN_KEY)).text();
+    expect(list).not.toContain(made.key);
+    expect(list).not.toMatch(/digest|[0-9a-f]{64}/);
+    const { key: _text, ...shown } = made;
+    expect(JSON.parse(list).data).toContainEqual(shown);
+    expect(JSON.parse(list).data).toHaveLength(3);
+    await waitFor(() => gateway.events.some(({ kind }) => kind === 'control'), {
+      what: 'the event',
+    });
+    expect(gateway.events.find(({ kind }) => kind === 'control')).toMatchObject({
+      action: 'key.created',
+      actorKeyId: 'bootstrap-admin',
+      key: { id: made.id },
+    });
+  });
+
+  test('revokes a key, and again with the same result', async () => {
+    const gateway = await startHarness();
+    const { id } = (await (await create(gateway, { name: 'a' })).json()) as { id: string };
+    const first = await (await remove(gateway, id)).json();
+    expect(first).toMatchObject({ id, revoked_at: expect.any(String) });
+    expect(await (await remove(gateway, id)).json()).toEqual(first);
+  });
+
+  test('revokes a key also while nothing can be recorded', async () => {
+    const gateway = await startHarness();
+    const { id, key } = (await (await create(gateway, { name: 'a' })).json()) as {
+      id: string;
+      key: string;
+    };
+    gateway.ledger.isFull = true;
+    expect((await remove(gateway, id)).status).toBe(503);
+    expect((await gateway.get('/v1/models', key)).status).toBe(401);
+    gateway.ledger.isFull = false;
+    expect((await remove(gateway, id)).status).toBe(200);
+    await waitFor(
+      () => gateway.events.some((event) => 'action' in event && event.action === 'key.revoked'),
+      { what: 'the event' },
+    );
+  });
+
+  test.for([
+    ['bootstrap-client', 400],
+    ['bootstrap-admin', 400],
+    ['unknown', 404],
+    ['%2e%2e', 404],
+  ] as const)('does not revoke %s', async ([id, status]) => {
+    const gateway = await startHarness();
+    const response = await remove(gateway, id);
+    expect(response.status).toBe(status);
+    await errorOf(response);
+  });
+
+  const wrong: [body: unknown, code: string, param: string | null][] = [
+    ['{', 'invalid_json', null],
+    ['', 'invalid_json', null],
+    ['[]', 'invalid_value', ''],
+    [{}, 'invalid_value', 'name'],
+    [{ name: '' }, 'invalid_value', 'name'],
+    [{ name: 'a', tenant: '../b' }, 'invalid_value', 'tenant'],
+    [{ name: 'a', role: 'root' }, 'invalid_value', 'role'],
+    [{ name: 'a', expires_at: 'tomorrow' }, 'invalid_value', 'expires_at'],
+    [{ name: 'a', limit: { requests: 0, window_seconds: 1 } }, 'invalid_value', 'limit.requests'],
+    [{ name: 'a', digest: 'x' }, 'unknown_parameter', ''],
+    ['{"name":"a","__proto__":{"role":"admin"}}', 'unknown_parameter', ''],
+  ];
+  test.for(wrong)('refuses %j', async ([body, code, param]) => {
+    const gateway = await startHarness();
+    const response = await create(gateway, body);
+    expect(response.status).toBe(400);
+    expect(await errorOf(response)).toEqual({ code, param });
+    expect(
+      JSON.parse(await (await gateway.get('/admin/v1/keys', ADMIN_KEY)).text()).data,
+    ).toHaveLength(2);
+  });
+
+  test('takes a body of 64 KiB and refuses one byte more', async () => {
+    const gateway = await startHarness();
+    const sized = (bytes: number) => `{"name":"a"}${' '.repeat(bytes - 12)}`;
+    expect((await create(gateway, sized(64 * 1024))).status).toBe(201);
+    expect((await create(gateway, sized(64 * 1024 + 1))).status).toBe(413);
+  });
+});
+
+describe('the admin API of requests', () => {
+  test('asks the audit for what the query says', async () => {
+    const gateway = await startHarness();
+    const asked: unknown[] = [];
+    await gateway.auditWriter.respond(
+      auditQueryEndpoint,
+      async ({ value }) => {
+        asked.push(value);
+        return { value: { data: [], next_cursor: 'further' } };
+      },
+      { concurrencyMax: 1 },
+    );
+    const path = '/admin/v1/requests?limit=7&cursor=c&key=k&tenant=t&status=429';
+    const response = await gateway.get(path, ADMIN_KEY);
+    expect(await response.json()).toEqual({ data: [], next_cursor: 'further' });
+    expect((await gateway.get('/admin/v1/requests', ADMIN_KEY)).status).toBe(200);
+    expect(asked).toEqual([
+      { limit: 7, cursor: 'c', keyId: 'k', tenant: 't', status: 429 },
+      { limit: 50 },
+    ]);
+  });
+
+  test.for(['limit=0', 'limit=201', 'limit=x', 'status=99', 'order=asc', 'key=a&key=b', 'cursor='])(
+    'refuses ?%s',
+    async (query) => {
+      const gateway = await startHarness();
+      const response = await gateway.get(`/admin/v1/requests?${query}`, ADMIN_KEY);
+      expect(response.status).toBe(400);
+      await errorOf(response);
+    },
+  );
+
+  test('is 503 while the audit-writer is away', async () => {
+    const gateway = await startHarness();
+    const response = await gateway.get('/admin/v1/requests', ADMIN_KEY);
+    expect(response.status).toBe(503);
+    expect(await errorOf(response)).toMatchObject({ code: 'no_responders' });
+  });
+});

@@ -1,0 +1,148 @@
+import { consumers } from '@gateway/protocol';
+import { waitFor } from '@gateway/testing';
+import { describe, expect, test } from 'vitest';
+import {
+  ADMIN_KEY,
+  ANSWER,
+  answering,
+  attemptedBy,
+  CLIENT_KEY,
+  chat,
+  EVENTS,
+  openAnswer,
+  startHarness,
+  type WorkerHandler,
+} from './ingress-harness.ts';
+import { openRawConnection } from './raw-connection.ts';
+
+/** A worker that sends one event and the rest when it is told. */
+function halting(): { worker: WorkerHandler; goOn: () => void } {
+  const rest = Promise.withResolvers<void>();
+  const worker: WorkerHandler = async (call) => {
+    openAnswer(call);
+    await call.data(Buffer.from(EVENTS[0] ?? ''));
+    await rest.promise;
+    for (const event of EVENTS.slice(1)) await call.data(Buffer.from(event));
+    await call.end(attemptedBy(call));
+  };
+  return { worker, goOn: rest.resolve };
+}
+
+const POST = [
+  'POST /v1/chat/completions HTTP/1.1',
+  'Host: gateway',
+  `Authorization: Bearer ${CLIENT_KEY}`,
+  'Content-Type: application/json',
+].join('\r\n');
+
+function request(body: object): string {
+  const text = JSON.stringify(body);
+  return `${POST}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+}
+
+describe('an ingress that stops', () => {
+  test('lets a running stream end, and records it', async () => {
+    const { worker, goOn } = halting();
+    const gateway = await startHarness({ worker });
+    const response = await gateway.post(chat({ stream: true }));
+    let isStopped = false;
+    const stopping = gateway.stop().then(() => {
+      isStopped = true;
+    });
+    await waitFor(
+      () =>
+        fetch(gateway.origin).then(
+          () => false,
+          () => true,
+        ),
+      {
+        what: 'the end of listening',
+      },
+    );
+    expect(isStopped).toBe(false);
+    goOn();
+    expect(await response.text()).toBe(EVENTS.join(''));
+    await stopping;
+    const event = await gateway.finished(response.headers.get('x-request-id'));
+    expect(event).toMatchObject({ ended: 'complete', status: 200 });
+  });
+
+  test('refuses a new request on a connection that is still open', async () => {
+    const { worker, goOn } = halting();
+    const gateway = await startHarness({ worker });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(request(chat({ stream: true })));
+    await waitFor(() => connection.received.includes(EVENTS[0] ?? ''), { what: 'the stream' });
+    const stopping = gateway.stop();
+    connection.send(request(chat()));
+    goOn();
+    await connection.closed();
+    const refusal = connection.received.slice(connection.received.indexOf('HTTP/1.1 503'));
+    expect(refusal).toMatch(/^HTTP\/1\.1 503 /);
+    expect(refusal).toMatch(/connection: close/i);
+    expect(JSON.parse(refusal.slice(refusal.indexOf('{')))).toEqual({
+      error: expect.objectContaining({ type: 'service_unavailable', code: 'shutting_down' }),
+    });
+    await stopping;
+    expect(gateway.reached.worker).toBe(1);
+  });
+
+  const silent: [name: string, bytes: string][] = [
+    ['never said a word', ''],
+    ['stopped in its headers', 'GET /v1/models HTTP/1.1\r\nHost:'],
+    ['is idle', `GET /livez HTTP/1.1\r\nHost: a\r\n\r\n`],
+  ];
+  test.for(silent)('does not wait for a connection that %s', async ([, bytes]) => {
+    const gateway = await startHarness();
+    const connection = openRawConnection(gateway.ingress.port);
+    if (bytes !== '') connection.send(bytes);
+    if (bytes.endsWith('\r\n\r\n')) await connection.answers(1);
+    expect((await gateway.post(chat())).status).toBe(200);
+    const startedAt = Date.now();
+    await gateway.stop();
+    expect(Date.now() - startedAt).toBeLessThan(2_000);
+    await connection.closed();
+  });
+
+  test('closes a connection that is kept alive after its last stream', async () => {
+    const { worker, goOn } = halting();
+    const gateway = await startHarness({ worker });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(request(chat({ stream: true })));
+    await waitFor(() => connection.received.includes(EVENTS[0] ?? ''), { what: 'the stream' });
+    const stopping = gateway.stop();
+    goOn();
+    const startedAt = Date.now();
+    await stopping;
+    expect(Date.now() - startedAt).toBeLessThan(2_000);
+    await connection.closed();
+    expect(connection.received).toContain(EVENTS.at(-1));
+    expect(connection.received.endsWith('0\r\n\r\n')).toBe(true);
+  });
+
+  test('is not done before a request is recorded whose client left meanwhile', async () => {
+    const gateway = await startHarness({
+      consumes: false,
+      worker: async (call) => {
+        call.accept();
+        await new Promise<never>(() => {});
+      },
+    });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(request(chat()));
+    await waitFor(() => gateway.reached.worker === 1, { what: 'the call' });
+    const stopping = gateway.stop();
+    connection.socket.destroy();
+    await stopping;
+    // `received`, the assumed `attempted` of a worker that says nothing, and `finished`.
+    const { pending } = await gateway.auditWriter.backlog(consumers.auditWriter);
+    expect(pending).toBe(3);
+  });
+
+  test('stops again and again without harm', async () => {
+    const gateway = await startHarness({ worker: answering });
+    expect(await (await gateway.post(chat())).text()).toBe(ANSWER);
+    await Promise.all([gateway.stop(), gateway.stop()]);
+    await expect(gateway.get('/livez', ADMIN_KEY)).rejects.toThrow();
+  });
+});

@@ -1,0 +1,74 @@
+import { waitFor } from '@gateway/testing';
+import { describe, expect, test } from 'vitest';
+import { createKey, openaiClient, post, prompt, requestIdOf, rowsOf } from './gateway-calls.ts';
+import { gatewayKinds, useGateway } from './use-gateway.ts';
+
+const model = 'gpt-4o-mini';
+
+describe.each(gatewayKinds)('a restart of the $name gateway', (kind) => {
+  const gateway = useGateway(kind);
+  const as = (key: string) => ({ baseUrl: gateway().baseUrl, clientKey: key });
+
+  describe.each(['SIGTERM', 'SIGKILL'] as const)('by %s', (signal) => {
+    test('loses no row of the audit', async () => {
+      const { id, key } = await createKey(gateway());
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, () => post(as(key), { model, messages: [prompt('Hello')] })),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
+      // What the client has seen answered is recorded, even when the process ends at once.
+      await Promise.all(answers.map((answer) => answer.arrayBuffer()));
+      await gateway().restart(signal);
+      const rows = await rowsOf(gateway(), id, 20);
+      expect(rows.map(({ request_id }) => request_id).sort()).toEqual(
+        answers.map(requestIdOf).sort(),
+      );
+      for (const row of rows) {
+        expect(row).toMatchObject({
+          status: 200,
+          attempts: 1,
+          ended: 'complete',
+          provider: 'openai',
+        });
+      }
+    });
+
+    test('keeps keys and what they have used of their limit', async () => {
+      const { key } = await createKey(gateway(), { limit: { requests: 3, window_seconds: 3600 } });
+      const ask = () => post(as(key), { model, messages: [prompt('Hello')] });
+      expect((await ask()).status).toBe(200);
+      expect((await ask()).status).toBe(200);
+      await gateway().restart(signal);
+      // The embedded limiter refuses until it knows what it had admitted before.
+      const third = await waitFor(
+        async () => {
+          const answer = await ask();
+          return answer.status === 503 ? undefined : answer;
+        },
+        { what: 'the limiter', timeoutMs: 30_000, intervalMs: 50 },
+      );
+      expect(third.status).toBe(200);
+      expect(third.headers.get('x-ratelimit-remaining-requests')).toBe('0');
+      expect((await ask()).status).toBe(429);
+    });
+  });
+
+  test('by SIGTERM lets a stream come to its end', async () => {
+    const messages = [prompt('sim:tokens=40;drip=50ms')];
+    const stream = await openaiClient(gateway()).chat.completions.create({
+      model,
+      messages,
+      stream: true,
+    });
+    let restarting: Promise<void> | undefined;
+    let text = '';
+    for await (const { choices } of stream) {
+      text += choices[0]?.delta.content ?? '';
+      restarting ??= gateway().restart('SIGTERM');
+    }
+    expect(text.split(' ')).toHaveLength(40);
+    await restarting;
+    const answer = await post(gateway(), { model, messages: [prompt('Hello')] });
+    expect(answer.status).toBe(200);
+  });
+});
