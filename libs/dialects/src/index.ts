@@ -16,6 +16,7 @@ export {
 export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json/scan-json.ts';
 export type { MessagesRequest } from './messages/messages-request.ts';
 export { type MessagesRequestFacts, parseMessagesRequest } from './messages/parse-request.ts';
+export { MESSAGES_PARAMETER_SUPPORT } from './messages/support.ts';
 export { openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';
 export { EVENT_BYTES_MAX } from './sse/decode-events.ts';

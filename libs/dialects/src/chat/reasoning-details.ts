@@ -38,9 +38,21 @@ const FORMATS: readonly ReasoningFormat[] = [
  */
 export function readReasoningDetails(value: unknown): readonly ReasoningDetail[] {
   if (!Array.isArray(value)) return [];
-  return value.flatMap((entry: unknown) => {
-    const detail = isObject(entry) ? detailOf(entry) : undefined;
-    return detail === undefined ? [] : [detail];
+  // Clients that keep a stream's pieces as they came have the text before its signature.
+  let unsigned = '';
+  return value.flatMap((entry: unknown): ReasoningDetail[] => {
+    if (!isObject(entry)) return [];
+    const detail = detailOf(entry);
+    const text = entry.type === 'reasoning.text' ? entry.text : undefined;
+    if (detail === undefined) {
+      if (typeof text === 'string') unsigned += text;
+      return [];
+    }
+    const before = unsigned;
+    unsigned = '';
+    return detail.type === 'reasoning.text'
+      ? [{ ...detail, text: before + detail.text }]
+      : [detail];
   });
 }
 

@@ -146,7 +146,6 @@ export const messagesRequest = z.looseObject({
   output_format: z.unknown().optional(),
   metadata: z.looseObject({ user_id: z.string().nullish() }).nullish(),
   service_tier: z.string().nullish(),
-  mcp_servers: z.array(z.unknown()).nullish(),
 });
 
 export type MessagesRequest = z.infer<typeof messagesRequest>;

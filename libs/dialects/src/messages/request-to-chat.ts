@@ -4,6 +4,7 @@ import { isObject, type JsonObject } from '../json/read-json.ts';
 import { messagesToChat } from './content-to-chat.ts';
 import type { MessagesRequest, RequestTool } from './messages-request.ts';
 import { asMessagesRequest } from './parse-request.ts';
+import { refuseUntranslatable } from './support.ts';
 
 /** Budgets up to these are the effort beside them; more is `high`. */
 const EFFORTS: readonly (readonly [budgetMax: number, effort: string])[] = [
@@ -17,7 +18,7 @@ const EFFORTS: readonly (readonly [budgetMax: number, effort: string])[] = [
  */
 export function messagesRequestToChat(value: unknown): ChatRequest {
   const request = asMessagesRequest(value);
-  refuseServers(request);
+  refuseUntranslatable(request);
   const { model, max_tokens: maxTokens, temperature, top_p: topP, top_k: topK } = request;
   const tools = (request.tools ?? []).map(toolToChat);
   const effort = effortOf(request);
@@ -39,15 +40,6 @@ export function messagesRequestToChat(value: unknown): ChatRequest {
     // `auto`, the other tier, is what every vendor does by itself.
     ...(request.service_tier === 'standard_only' && { service_tier: 'default' }),
   };
-}
-
-function refuseServers({ mcp_servers: servers }: MessagesRequest): void {
-  if (servers == null || servers.length === 0) return;
-  throw invalidField(
-    'mcp_servers',
-    "Unsupported parameter: 'mcp_servers' works with models of Anthropic alone.",
-    'unsupported_parameter',
-  );
 }
 
 type ChatTool = NonNullable<ChatRequest['tools']>[number];
