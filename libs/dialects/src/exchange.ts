@@ -5,13 +5,21 @@
  * are translated by way of chat completions, is decided here. An exchange is made for one attempt
  * and holds its state.
  */
-import type { ClientDialect, GatewayError, PassedHeaders, Usage } from '@gateway/protocol';
+import type {
+  ClientDialect,
+  GatewayError,
+  Operation,
+  PassedHeaders,
+  Usage,
+} from '@gateway/protocol';
 
 /** A dialect that providers speak. */
 export type ProviderDialect = 'chat' | 'messages' | 'gemini';
 
 export interface ExchangeOptions {
   readonly client: ClientDialect;
+  /** `generate` when absent. */
+  readonly operation?: Operation | undefined;
   readonly provider: ProviderDialect;
   /** The client's request body. */
   readonly body: Uint8Array;
@@ -23,7 +31,7 @@ export interface ExchangeOptions {
   /** Of the client's headers those that a provider of the same dialect gets, too. */
   readonly headers?: PassedHeaders | undefined;
   /** Google's clients alone: the stream is a JSON array rather than events. */
-  readonly arrayStream?: boolean;
+  readonly arrayStream?: boolean | undefined;
 }
 
 export interface ProviderRequest {
@@ -67,6 +75,8 @@ export interface AnswerStream {
 
 export interface Exchange {
   readonly request: ProviderRequest;
+  /** The client's body where the provider is not asked at all. */
+  readonly ownAnswer?: Uint8Array;
   /** Media type of the client's answer. */
   readonly contentType: string;
   readonly facts: AnswerFacts;

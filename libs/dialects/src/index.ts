@@ -1,5 +1,15 @@
 export { type ChatRequest, MODEL_CHARACTERS_MAX } from './chat/chat-request.ts';
 export { type ChatRequestFacts, parseChatRequest } from './chat/parse-request.ts';
+export {
+  type EmbedAddress,
+  type EmbedContentFacts,
+  parseEmbedContentRequest,
+} from './embeddings/embed-content-request.ts';
+export {
+  type EmbeddingsRequestFacts,
+  parseEmbeddingsRequest,
+} from './embeddings/embeddings-request.ts';
+export { estimateTokens } from './estimate-tokens.ts';
 export type {
   AnswerFacts,
   AnswerStream,
@@ -21,3 +31,8 @@ export { openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';
 export { EVENT_BYTES_MAX } from './sse/decode-events.ts';
 export { PARAMETER_SUPPORT, type Support, type Target } from './support.ts';
+export {
+  parseGeminiCountRequest,
+  parseMessagesCountRequest,
+  type TokenCountFacts,
+} from './token-count/parse-request.ts';

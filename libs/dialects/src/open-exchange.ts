@@ -3,6 +3,7 @@ import { chatClient } from './chat/client.ts';
 import { openPassingExchange } from './chat/pass-exchange.ts';
 import { chatTranslator } from './chat/translator.ts';
 import type { ClientTranslator } from './client-translator.ts';
+import { openEmbeddings } from './embeddings/open-embeddings.ts';
 import type { Exchange, ExchangeOptions, ProviderDialect } from './exchange.ts';
 import { geminiArrayClient, geminiClient } from './gemini/client.ts';
 import { openPassingGeminiExchange } from './gemini/pass-exchange.ts';
@@ -10,6 +11,7 @@ import { geminiTranslator } from './gemini/translator.ts';
 import { messagesClient } from './messages/client.ts';
 import { openPassingMessages } from './messages/pass-exchange.ts';
 import { messagesTranslator } from './messages/translator.ts';
+import { openTokenCount } from './token-count/open-token-count.ts';
 import { openTranslatedExchange } from './translated-exchange.ts';
 import type { Translator } from './translator.ts';
 
@@ -37,6 +39,8 @@ const PROVIDERS: Readonly<Record<ProviderDialect, Translator>> = {
  * dialect cannot say what the client asks, naming the field.
  */
 export function openExchange(options: ExchangeOptions): Exchange {
+  if (options.operation === 'embed') return openEmbeddings(options);
+  if (options.operation === 'count-tokens') return openTokenCount(options);
   const client = CLIENTS[options.client];
   if (options.client === options.provider) return client.openPassing(options);
   const translator = options.arrayStream ? geminiArrayClient : client.translator;

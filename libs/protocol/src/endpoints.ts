@@ -137,6 +137,10 @@ export const cacheStoreEndpoint: OneWayEndpoint<StoreMessage> = {
 export const clientDialect = z.enum(['chat', 'messages', 'gemini']);
 export type ClientDialect = z.infer<typeof clientDialect>;
 
+/** What a client asks for: an answer, embeddings, or how many tokens its prompt has. */
+export const operation = z.enum(['generate', 'embed', 'count-tokens']);
+export type Operation = z.infer<typeof operation>;
+
 /** Characters of a client's header that goes on to the provider. */
 export const PASSED_HEADER_CHARACTERS_MAX = 2_048;
 
@@ -161,6 +165,8 @@ export const inferenceRequest = z.object({
   requestId: z.uuid(),
   tenant: z.string(),
   dialect: clientDialect,
+  /** `generate` when absent. */
+  operation: operation.optional(),
   /** The model as the client named it. */
   model: z.string(),
   target: z.object({ provider: z.string(), model: z.string() }),

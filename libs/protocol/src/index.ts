@@ -45,6 +45,8 @@ export {
   type ModelsRequest,
   modelsEndpoint,
   type OneWayEndpoint,
+  type Operation,
+  operation,
   PASSED_HEADER_CHARACTERS_MAX,
   type PassedHeaders,
   passedHeaders,

@@ -33,7 +33,13 @@ export const GEN_AI_METRICS = {
   tokenUsage: 'gen_ai.client.token.usage',
 } as const;
 
-export type GenAiOperation = 'chat' | 'embeddings' | 'generate_content' | 'text_completion';
+/** Those of the conventions, and one of our own, which they allow. */
+export type GenAiOperation =
+  | 'chat'
+  | 'embeddings'
+  | 'generate_content'
+  | 'text_completion'
+  | 'count_tokens';
 
 /** Values of `gen_ai.provider.name` that differ from the gateway's own provider names. */
 const PROVIDER_NAMES: ReadonlyMap<string, string> = new Map([

@@ -1,4 +1,4 @@
-import type { AnswerFacts } from '@gateway/dialects';
+import { type AnswerFacts, estimateTokens } from '@gateway/dialects';
 import {
   type AttemptedEvent,
   EVENT_SCHEMA,
@@ -8,8 +8,6 @@ import {
   type Usage,
 } from '@gateway/protocol';
 
-/** Rough, and said to be: it stands in for a count that no provider has given. */
-const CHARACTERS_PER_TOKEN = 4;
 const PROVIDER_TEXT_LENGTH_MAX = 256;
 const FINISH_REASONS_MAX = 16;
 
@@ -76,12 +74,12 @@ export class AttemptRecord {
     if (!this.#isSent || isRefused) return { usage: NO_USAGE, source: 'none' };
     const { usage, outputCharacters } = this.#exchange.facts;
     if (usage !== undefined && this.#isComplete) return { usage, source: 'provider' };
-    const outputTokens = Math.ceil(outputCharacters / CHARACTERS_PER_TOKEN);
+    const outputTokens = estimateTokens(outputCharacters);
     if (usage !== undefined) {
       const seen = { ...usage, outputTokens: Math.max(usage.outputTokens, outputTokens) };
       return { usage: seen, source: 'estimated' };
     }
-    const inputTokens = Math.ceil(this.#requestBytes / CHARACTERS_PER_TOKEN);
+    const inputTokens = estimateTokens(this.#requestBytes);
     return { usage: { ...NO_USAGE, inputTokens, outputTokens }, source: 'estimated' };
   }
 

@@ -39,6 +39,12 @@ export interface AttemptContext {
   readonly logger: Logger;
 }
 
+const SPAN_OPERATIONS = {
+  generate: 'chat',
+  embed: 'embeddings',
+  'count-tokens': 'count_tokens',
+} as const;
+
 const callsInFlight = getMeter('provider-worker').createUpDownCounter(
   'gateway.provider.calls_in_flight',
   { description: 'Calls of providers that have begun and not ended' },
@@ -71,16 +77,19 @@ interface PreparedAttempt {
 }
 
 async function prepare(call: InferenceCall, context: AttemptContext): Promise<PreparedAttempt> {
-  const { configurationRevision, target, dialect, stream, includeUsage, headers } = call.request;
+  const { configurationRevision, target, dialect, operation, stream } = call.request;
+  const { includeUsage, arrayStream, headers } = call.request;
   const provider = context.directory.find(configurationRevision, target.provider);
   const body = await call.body();
   const exchange = openExchange({
     client: dialect,
+    operation,
     provider: provider.dialect,
     body,
     model: target.model,
     stream,
     includeUsage,
+    arrayStream,
     headers,
   });
   return { provider, exchange, requestBytes: body.length };
@@ -99,7 +108,7 @@ class Attempt {
 
   constructor(call: InferenceCall, context: AttemptContext, prepared: PreparedAttempt) {
     const { provider, exchange, requestBytes } = prepared;
-    const { target, stream } = call.request;
+    const { target, stream, operation = 'generate' } = call.request;
     this.#call = call;
     this.#context = context;
     this.#provider = provider;
@@ -112,7 +121,7 @@ class Attempt {
       model: target.model,
     };
     this.#span = startInferenceSpan({
-      operation: 'chat',
+      operation: SPAN_OPERATIONS[operation],
       provider: spanProviderName(provider),
       requestModel: target.model,
       stream,
@@ -145,6 +154,11 @@ class Attempt {
   /** Moves the answer from the provider to the caller; resolves with what went wrong. */
   async #relay(): Promise<GatewayError | undefined> {
     try {
+      const { ownAnswer } = this.#exchange;
+      if (ownAnswer !== undefined) {
+        await this.#deliver(ownAnswer);
+        return undefined;
+      }
       const answer = await this.#send();
       this.#record.answered(answer.status, answer.headers);
       if (answer.status < 200 || answer.status >= 300) return await this.#refusal(answer);

@@ -35,9 +35,10 @@ export class CacheCopy {
     finishReasons: readonly string[],
     usage: Usage,
   ): (Message<StoreMessage> & { readonly body: Uint8Array }) | undefined {
-    const { cache, tenant } = this.#request;
+    const { cache, tenant, operation = 'generate' } = this.#request;
     if (cache === undefined || this.#pieces === undefined) return undefined;
-    if (finishReasons.length === 0) return undefined;
+    // Embeddings and counts do not end for a reason.
+    if (operation === 'generate' && finishReasons.length === 0) return undefined;
     if (!finishReasons.every((reason) => STORED_FINISH_REASONS.has(reason))) return undefined;
     const { contentType, provider, model } = head;
     const entry = { contentType, provider, model, usage, storedAt: Date.now() };

@@ -45,6 +45,9 @@ export interface Question {
   readonly fields?: object;
   readonly body?: string;
   readonly stream?: boolean;
+  readonly dialect?: InferenceRequest['dialect'];
+  readonly operation?: InferenceRequest['operation'];
+  readonly arrayStream?: boolean;
   readonly timeouts?: Partial<Timeouts>;
   readonly revision?: string;
   readonly cache?: InferenceRequest['cache'];
@@ -209,10 +212,13 @@ export async function startReadyWorker(
 
 function requestOf(question: Question): InferenceRequest {
   const { provider, model, stream = false, timeouts, revision = REVISION, cache } = question;
+  const { dialect = 'chat', operation, arrayStream } = question;
   return {
     requestId: newRequestId(),
     tenant: 'tenant-1',
-    dialect: 'chat',
+    dialect,
+    operation,
+    arrayStream,
     model,
     target: { provider, model },
     configurationRevision: revision,

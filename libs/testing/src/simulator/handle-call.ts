@@ -4,9 +4,8 @@ import { answerTo } from './answer.ts';
 import { InvalidRequestError, lastUserText } from './conversation.ts';
 import { DirectiveError, type Directives, parseDirectives } from './directives.ts';
 import type { Exchange } from './exchange.ts';
-import { embeddings } from './openai/embeddings.ts';
 import { sendAnswer, sendBody, sendError } from './reply.ts';
-import type { Operation, Vendor } from './vendor.ts';
+import type { Operation, PlainReply, Vendor } from './vendor.ts';
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const FAILURES_MAX = 10_000;
@@ -88,11 +87,17 @@ async function generate(
   return sendAnswer({ vendor, exchange, directives, context });
 }
 
-async function embed(vendor: Vendor, exchange: Exchange): Promise<void> {
+async function answerPlainly(
+  vendor: Vendor,
+  exchange: Exchange,
+  answer: (body: JsonObject) => PlainReply | undefined,
+): Promise<void> {
   const body = await readBody(exchange);
   if (body === undefined) return sendError(exchange, vendor.error({ status: 413 }));
-  const { reply, inputTokens } = embeddings(parseBody(body));
-  exchange.entry.model = String(reply.model);
+  const answered = answer(parseBody(body));
+  if (answered === undefined) return sendError(exchange, vendor.error({ status: 404 }));
+  const { model, reply, inputTokens } = answered;
+  exchange.entry.model = model;
   exchange.entry.usage = { input: inputTokens, output: 0, cached: 0, reasoning: 0 };
   await sendBody(exchange, 200, { 'content-type': 'application/json' }, JSON.stringify(reply));
 }
@@ -119,7 +124,11 @@ export async function handleCall(
       case 'generate':
         return await generate(vendor, exchange, operation, settings);
       case 'embeddings':
-        return await embed(vendor, exchange);
+        return await answerPlainly(vendor, exchange, (body) => vendor.embed?.(body, operation));
+      case 'count-tokens':
+        return await answerPlainly(vendor, exchange, (body) =>
+          vendor.countTokens?.(body, operation),
+        );
       case 'models': {
         const body = JSON.stringify(vendor.modelList());
         return await sendBody(exchange, 200, { 'content-type': 'application/json' }, body);

@@ -37,7 +37,16 @@ export interface AnswerContext {
 export type Operation =
   | { readonly kind: 'generate'; readonly model?: string; readonly stream?: boolean }
   | { readonly kind: 'models' }
-  | { readonly kind: 'embeddings' };
+  | { readonly kind: 'embeddings'; readonly model?: string; readonly batch?: boolean }
+  | { readonly kind: 'count-tokens'; readonly model?: string };
+
+/** What is answered to a request that has no conversation. */
+export interface PlainReply {
+  readonly model: string;
+  readonly reply: JsonObject;
+  /** Tokens that are paid for. */
+  readonly inputTokens: number;
+}
 
 /** One vendor's side of the wire. */
 export interface Vendor {
@@ -50,6 +59,10 @@ export interface Vendor {
   checkHeaders(headers: IncomingHttpHeaders): string | undefined;
   /** Throws `InvalidRequestError`. */
   parse(body: JsonObject, operation: Operation & { kind: 'generate' }): Conversation;
+  /** Answers a request for embeddings. Throws `InvalidRequestError`. */
+  embed?(body: JsonObject, operation: Operation & { kind: 'embeddings' }): PlainReply;
+  /** Answers how many tokens a prompt has. Throws `InvalidRequestError`. */
+  countTokens?(body: JsonObject, operation: Operation & { kind: 'count-tokens' }): PlainReply;
   /** `keyRefused` is the answer to a wrong key. */
   error(facts: ErrorFacts): ErrorReply;
   keyRefused(given: string | undefined): ErrorReply;

@@ -1,4 +1,7 @@
-import type { ErrorFacts, ErrorReply, Operation, Vendor } from '../vendor.ts';
+import type { JsonObject } from '../../json-value.ts';
+import { inputTokens } from '../answer.ts';
+import { InvalidRequestError } from '../conversation.ts';
+import type { ErrorFacts, ErrorReply, Operation, PlainReply, Vendor } from '../vendor.ts';
 import { parseMessages } from './parse-messages.ts';
 import { message, messageEvents, namedEvent } from './render-messages.ts';
 
@@ -39,8 +42,19 @@ function error(facts: ErrorFacts): ErrorReply {
 
 function operationOf(method: string, path: string): Operation | undefined {
   if (method === 'POST' && path === '/v1/messages') return { kind: 'generate' };
+  if (method === 'POST' && path === '/v1/messages/count_tokens') return { kind: 'count-tokens' };
   if (method === 'GET' && path === '/v1/models') return { kind: 'models' };
   return undefined;
+}
+
+/** Counts a message, which has no length and nothing else that is about the answer. */
+function countMessage(body: JsonObject): PlainReply {
+  const extra = ['max_tokens', 'stream', 'temperature'].find((name) => name in body);
+  if (extra !== undefined)
+    throw new InvalidRequestError(`${extra}: Extra inputs are not permitted`);
+  const conversation = parseMessages({ ...body, max_tokens: 1 });
+  const reply = { input_tokens: inputTokens(conversation) };
+  return { model: conversation.model, reply, inputTokens: 0 };
 }
 
 export const anthropic: Vendor = {
@@ -56,6 +70,7 @@ export const anthropic: Vendor = {
       ? 'anthropic-version: header is required'
       : undefined,
   parse: parseMessages,
+  countTokens: countMessage,
   error,
   keyRefused: (given) =>
     error({

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ErrorFacts, ErrorReply, Operation, Vendor } from '../vendor.ts';
+import { countContents } from './count-contents.ts';
+import { embedContents } from './embed-contents.ts';
 import { parseContents } from './parse-contents.ts';
 import { contentEvents, contentResponse, crlfEvent } from './render-contents.ts';
 
@@ -59,6 +61,12 @@ function keyRefused(given: string | undefined): ErrorReply {
 
 function operationOf(method: string, path: string, url: URL): Operation | undefined {
   if (method === 'GET' && path === '/v1beta/models') return { kind: 'models' };
+  const plain = /^\/v1beta\/models\/(.+):(embedContent|batchEmbedContents|countTokens)$/.exec(path);
+  if (method === 'POST' && plain?.[1] !== undefined) {
+    const model = decodeURIComponent(plain[1]);
+    if (plain[2] === 'countTokens') return { kind: 'count-tokens', model };
+    return { kind: 'embeddings', model, batch: plain[2] === 'batchEmbedContents' };
+  }
   const match = /^\/v1beta\/models\/(.+):(generateContent|streamGenerateContent)$/.exec(path);
   if (method !== 'POST' || match?.[1] === undefined) return undefined;
   const stream = match[2] === 'streamGenerateContent';
@@ -78,6 +86,8 @@ export const google: Vendor = {
   keyOf,
   operationOf,
   checkHeaders: () => undefined,
+  embed: (body, { model = '', batch = false }) => embedContents(body, model, batch),
+  countTokens: (body, { model = '' }) => countContents(body, model),
   parse: (body, { model = '', stream = false }) => parseContents(body, model, stream),
   error,
   keyRefused,

@@ -1,4 +1,5 @@
 import type { ErrorFacts, ErrorReply, Operation, Vendor } from '../vendor.ts';
+import { embeddings } from './embeddings.ts';
 import { parseChat } from './parse-chat.ts';
 import { chatCompletion, chatCompletionEvents, dataEvent } from './render-chat.ts';
 
@@ -55,6 +56,7 @@ export const openai: Vendor = {
   operationOf,
   checkHeaders: () => undefined,
   parse: parseChat,
+  embed: embeddings,
   error,
   keyRefused: (given) =>
     error({
