@@ -63,10 +63,18 @@ function plainMessage(message: ChatMessage, model: string): JsonObject {
   const { content, tool_calls: calls, reasoning_content: thoughts, ...rest } = message;
   return {
     ...without(rest),
-    ...(content !== undefined && { content: plainItems(content) }),
+    ...(content !== undefined && { content: plainContent(content) }),
     ...(calls !== undefined && { tool_calls: plainItems(calls) }),
     ...(thoughts !== undefined && WANTS_THOUGHTS.test(model) && { reasoning_content: thoughts }),
   };
+}
+
+/** One text is a string: some servers take no parts but the user's. */
+function plainContent(content: unknown): unknown {
+  const plain = plainItems(content);
+  if (!Array.isArray(plain) || plain.length !== 1) return plain;
+  const [part] = plain as unknown[];
+  return isObject(part) && part.type === 'text' ? part.text : plain;
 }
 
 function plainItems(value: unknown): unknown {

@@ -93,7 +93,7 @@ describe('providerRequestFromChat', () => {
     expect(bodyOf({ messages, tools, top_k: 3 })).toEqual({
       model: 'gpt-5',
       messages: [
-        { role: 'user', content: [{ type: 'text', text: 'a' }] },
+        { role: 'user', content: 'a' },
         { role: 'assistant', content: null, tool_calls: [call] },
         { role: 'tool', tool_call_id: 'a', content: 'no' },
       ],
@@ -111,7 +111,7 @@ describe('providerRequestFromChat', () => {
     const said = { type: 'text', text: 'seen' };
     const messages = [result('a', [said, image]), result('b', [image]), ...hello];
     expect(bodyOf({ messages }).messages).toEqual([
-      result('a', [said]),
+      result('a', 'seen'),
       result('b', ''),
       { role: 'user', content: [image, image] },
       ...hello,
