@@ -12,9 +12,16 @@ import type {
   PassedHeaders,
   Usage,
 } from '@gateway/protocol';
+import type { StateOptions } from './responses/kept-state.ts';
 
 /** A dialect that providers speak. */
-export type ProviderDialect = 'chat' | 'messages' | 'gemini';
+export type ProviderDialect = 'chat' | 'messages' | 'gemini' | 'responses';
+
+/** A dialect that other clients reach by translation. */
+export type HubDialect = Exclude<ProviderDialect, 'responses'>;
+
+/** What one provider speaks; the first is what clients of other dialects are translated to. */
+export type SpokenDialects = readonly [HubDialect, ...ProviderDialect[]];
 
 export interface ExchangeOptions {
   readonly client: ClientDialect;
@@ -28,6 +35,8 @@ export interface ExchangeOptions {
   readonly stream: boolean;
   /** Whether the client asked for a usage chunk at the end of its stream. */
   readonly includeUsage: boolean;
+  /** Clients of responses alone: whose ids of kept responses these are, and of which provider. */
+  readonly state?: StateOptions | undefined;
   /** Of the client's headers those that a provider of the same dialect gets, too. */
   readonly headers?: PassedHeaders | undefined;
   /** Google's clients alone: the stream is a JSON array rather than events. */
@@ -35,6 +44,8 @@ export interface ExchangeOptions {
 }
 
 export interface ProviderRequest {
+  /** `POST` when absent. */
+  readonly method?: 'GET' | 'DELETE';
   /** Joined to the provider's base URL. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

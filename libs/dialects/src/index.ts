@@ -15,8 +15,10 @@ export type {
   AnswerStream,
   Exchange,
   ExchangeOptions,
+  HubDialect,
   ProviderDialect,
   ProviderRequest,
+  SpokenDialects,
 } from './exchange.ts';
 export {
   type GeminiAddress,
@@ -27,8 +29,23 @@ export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json/scan-json.ts';
 export type { MessagesRequest } from './messages/messages-request.ts';
 export { type MessagesRequestFacts, parseMessagesRequest } from './messages/parse-request.ts';
 export { MESSAGES_PARAMETER_SUPPORT } from './messages/support.ts';
-export { openExchange } from './open-exchange.ts';
+export { chooseDialect, openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';
+export type { StateOptions } from './responses/kept-state.ts';
+export { parseResponsesRequest, type ResponsesRequestFacts } from './responses/parse-request.ts';
+export {
+  type KeptResponse,
+  openResponseId,
+  previousResponseNotFound,
+  responseIdKey,
+} from './responses/response-id.ts';
+export {
+  openStateCall,
+  responseNotFound,
+  type StateAction,
+  type StateCall,
+} from './responses/state-call.ts';
+export { RESPONSES_PARAMETER_SUPPORT } from './responses/support.ts';
 export { EVENT_BYTES_MAX } from './sse/decode-events.ts';
 export { PARAMETER_SUPPORT, type Support, type Target } from './support.ts';
 export {

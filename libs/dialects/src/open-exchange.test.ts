@@ -1,13 +1,13 @@
 import { GatewayError } from '@gateway/protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { AnswerStream, Exchange, ProviderDialect } from './exchange.ts';
+import type { AnswerStream, Exchange, HubDialect } from './exchange.ts';
 import { openExchange } from './open-exchange.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
-const DIALECTS: readonly ProviderDialect[] = ['chat', 'messages', 'gemini'];
+const DIALECTS: readonly HubDialect[] = ['chat', 'messages', 'gemini'];
 
-function open(provider: ProviderDialect, stream: boolean, fields: object = {}): Exchange {
+function open(provider: HubDialect, stream: boolean, fields: object = {}): Exchange {
   const messages = [{ role: 'user', content: 'Hello' }];
   return openExchange({
     client: 'chat',
@@ -36,7 +36,7 @@ const sse = (values: readonly unknown[], lineEnd = '\n') =>
     .map((event) => event + lineEnd + lineEnd)
     .join('');
 
-const STREAMS: Readonly<Record<ProviderDialect, string>> = {
+const STREAMS: Readonly<Record<HubDialect, string>> = {
   chat: `: hello\r\n\r\n${sse([
     { id: 'c', choices: [{ index: 0, delta: { content: '日本 😀' }, finish_reason: null }] },
     { id: 'c', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
@@ -155,18 +155,14 @@ describe('openExchange', () => {
       { requiredKeys: ['messages'] },
     );
     fc.assert(
-      fc.property(
-        fc.constantFrom<ProviderDialect>('messages', 'gemini'),
-        fields,
-        (dialect, value) => {
-          expect(['none', 'invalid_request']).toContain(codeOf(() => open(dialect, false, value)));
-        },
-      ),
+      fc.property(fc.constantFrom<HubDialect>('messages', 'gemini'), fields, (dialect, value) => {
+        expect(['none', 'invalid_request']).toContain(codeOf(() => open(dialect, false, value)));
+      }),
       { numRuns: 500 },
     );
   });
 
-  test.each<[ProviderDialect, object, string]>([
+  test.each<[HubDialect, object, string]>([
     ['messages', { n: 2 }, 'n'],
     ['messages', { logprobs: true }, 'logprobs'],
     ['messages', { top_logprobs: 2 }, 'top_logprobs'],
@@ -183,7 +179,7 @@ describe('openExchange', () => {
     );
   });
 
-  test.each<[ProviderDialect, object]>([
+  test.each<[HubDialect, object]>([
     ['messages', { n: 1, logprobs: false, top_logprobs: 0, functions: [], modalities: ['text'] }],
     ['messages', { n: null, audio: null, seed: 5, store: true, unknown: 1 }],
     ['gemini', { n: 2, function_call: 'auto', metadata: { a: 'b' }, user: 'u' }],
@@ -201,7 +197,7 @@ function anyOf(...values: unknown[]): fc.Arbitrary<unknown> {
 }
 
 /** Values near a dialect's own shape: far from it they would all be refused at the first look. */
-function anyAnswer(dialect: ProviderDialect): fc.Arbitrary<unknown> {
+function anyAnswer(dialect: HubDialect): fc.Arbitrary<unknown> {
   const text = anyOf('a', '', null);
   const usage = fc.dictionary(
     anyOf('prompt_tokens', 'input_tokens', 'promptTokenCount', 'total_tokens').map(String),

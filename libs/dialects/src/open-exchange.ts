@@ -4,30 +4,42 @@ import { openPassingExchange } from './chat/pass-exchange.ts';
 import { chatTranslator } from './chat/translator.ts';
 import type { ClientTranslator } from './client-translator.ts';
 import { openEmbeddings } from './embeddings/open-embeddings.ts';
-import type { Exchange, ExchangeOptions, ProviderDialect } from './exchange.ts';
+import type {
+  Exchange,
+  ExchangeOptions,
+  HubDialect,
+  ProviderDialect,
+  SpokenDialects,
+} from './exchange.ts';
 import { geminiArrayClient, geminiClient } from './gemini/client.ts';
 import { openPassingGeminiExchange } from './gemini/pass-exchange.ts';
 import { geminiTranslator } from './gemini/translator.ts';
 import { messagesClient } from './messages/client.ts';
 import { openPassingMessages } from './messages/pass-exchange.ts';
 import { messagesTranslator } from './messages/translator.ts';
+import { openResponsesClient } from './responses/client.ts';
+import { openPassingResponses } from './responses/pass-exchange.ts';
 import { openTokenCount } from './token-count/open-token-count.ts';
 import { openTranslatedExchange } from './translated-exchange.ts';
 import type { Translator } from './translator.ts';
 
 interface ClientSide {
-  readonly translator: ClientTranslator;
+  readonly translator: (options: ExchangeOptions) => ClientTranslator;
   /** The exchange with a provider that speaks the same dialect. */
   readonly openPassing: (options: ExchangeOptions) => Exchange;
 }
 
 const CLIENTS: Readonly<Record<ClientDialect, ClientSide>> = {
-  chat: { translator: chatClient, openPassing: openPassingExchange },
-  messages: { translator: messagesClient, openPassing: openPassingMessages },
-  gemini: { translator: geminiClient, openPassing: openPassingGeminiExchange },
+  chat: { translator: () => chatClient, openPassing: openPassingExchange },
+  messages: { translator: () => messagesClient, openPassing: openPassingMessages },
+  gemini: {
+    translator: ({ arrayStream }) => (arrayStream ? geminiArrayClient : geminiClient),
+    openPassing: openPassingGeminiExchange,
+  },
+  responses: { translator: openResponsesClient, openPassing: openPassingResponses },
 };
 
-const PROVIDERS: Readonly<Record<ProviderDialect, Translator>> = {
+const PROVIDERS: Readonly<Record<HubDialect, Translator>> = {
   chat: chatTranslator,
   messages: messagesTranslator,
   gemini: geminiTranslator,
@@ -43,6 +55,11 @@ export function openExchange(options: ExchangeOptions): Exchange {
   if (options.operation === 'count-tokens') return openTokenCount(options);
   const client = CLIENTS[options.client];
   if (options.client === options.provider) return client.openPassing(options);
-  const translator = options.arrayStream ? geminiArrayClient : client.translator;
-  return openTranslatedExchange(options, translator, PROVIDERS[options.provider]);
+  if (options.provider === 'responses') throw new Error('responses are reached by passing alone');
+  return openTranslatedExchange(options, client.translator(options), PROVIDERS[options.provider]);
+}
+
+/** Of what a provider speaks, the client's own dialect, or else the one that is translated to. */
+export function chooseDialect(client: ClientDialect, dialects: SpokenDialects): ProviderDialect {
+  return dialects.includes(client) ? client : dialects[0];
 }

@@ -10,10 +10,10 @@
  */
 import type { ChatRequest } from './chat/chat-request.ts';
 import { invalidField } from './chat/invalid-field.ts';
-import type { ProviderDialect } from './exchange.ts';
+import type { HubDialect } from './exchange.ts';
 
 /** A provider dialect that is reached by translation. */
-export type Target = Exclude<ProviderDialect, 'chat'>;
+export type Target = Exclude<HubDialect, 'chat'>;
 export type Support = 'translated' | 'dropped' | 'refused';
 
 const EVERYWHERE = (support: Support): Record<Target, Support> => ({
@@ -73,7 +73,7 @@ const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
 const VENDORS: Readonly<Record<Target, string>> = { messages: 'Anthropic', gemini: 'Google' };
 
 /** Throws `invalid_request` for the first parameter that the target cannot be asked for. */
-export function refuseUnsupported(request: ChatRequest, target: ProviderDialect): void {
+export function refuseUnsupported(request: ChatRequest, target: HubDialect): void {
   if (target === 'chat') return;
   for (const [name, support] of Object.entries(PARAMETER_SUPPORT)) {
     const value = request[name];

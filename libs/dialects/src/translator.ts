@@ -3,7 +3,7 @@ import type { AnswerRecord } from './answer-record.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import type { WholeAnswer } from './chat/chat-answer.ts';
 import type { ChatRequest } from './chat/chat-request.ts';
-import type { ProviderDialect } from './exchange.ts';
+import type { HubDialect } from './exchange.ts';
 import type { JsonObject } from './json/read-json.ts';
 import type { SaidError } from './provider-error.ts';
 
@@ -36,7 +36,7 @@ export interface EventReader {
 
 /** A provider's dialect as seen from chat completions: one folder each. */
 export interface Translator {
-  readonly target: ProviderDialect;
+  readonly target: HubDialect;
   /** Throws `invalid_request` for what the provider cannot be asked, naming the field. */
   request(request: ChatRequest, model: string, stream: boolean): TranslatedRequest;
   answer(value: unknown, context: AnswerContext): WholeAnswer;

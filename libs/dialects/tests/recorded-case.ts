@@ -32,19 +32,23 @@ export interface RecordedCase {
   readonly request: Uint8Array | undefined;
 }
 
-const DIALECTS: Readonly<Record<string, ProviderDialect>> = {
+/** By the name that the recordings have for the API. */
+const HUB_APIS: Readonly<Record<string, ProviderDialect>> = {
   chat: 'chat',
   messages: 'messages',
   generateContent: 'gemini',
   streamGenerateContent: 'gemini',
 };
 
-export function recordedCases(directory: string): RecordedCase[] {
+export function recordedCases(
+  directory: string,
+  apis: Readonly<Record<string, ProviderDialect>> = HUB_APIS,
+): RecordedCase[] {
   const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8')) as {
     cases: readonly { id: string; api: string; status: number }[];
   };
   return index.cases.flatMap(({ id, api, status }) => {
-    const dialect = DIALECTS[api];
+    const dialect = apis[api];
     if (dialect === undefined) return [];
     const meta = JSON.parse(readFileSync(join(directory, id, 'meta.json'), 'utf8')) as {
       facts: RecordedFacts;

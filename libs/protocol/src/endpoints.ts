@@ -134,7 +134,7 @@ export const cacheStoreEndpoint: OneWayEndpoint<StoreMessage> = {
 // --- inference ---------------------------------------------------------------------------------
 
 /** A dialect that clients speak. */
-export const clientDialect = z.enum(['chat', 'messages', 'gemini']);
+export const clientDialect = z.enum(['chat', 'messages', 'gemini', 'responses']);
 export type ClientDialect = z.infer<typeof clientDialect>;
 
 /** What a client asks for: an answer, embeddings, or how many tokens its prompt has. */
@@ -160,6 +160,9 @@ export const passedHeaders = z.object({
 });
 export type PassedHeaders = z.infer<typeof passedHeaders>;
 
+/** The key of a tenant for the ids of its kept responses: HMAC-SHA256 in hex. */
+const stateKey = z.string().regex(/^[0-9a-f]{64}$/);
+
 /** The body of the message is the client's request body, byte for byte. */
 export const inferenceRequest = z.object({
   requestId: z.uuid(),
@@ -172,6 +175,8 @@ export const inferenceRequest = z.object({
   target: z.object({ provider: z.string(), model: z.string() }),
   configurationRevision: z.string(),
   stream: z.boolean(),
+  /** Clients of responses alone: signs the ids of the tenant's kept responses. */
+  stateKey: stateKey.optional(),
   /** Whether the client asked for a usage chunk at the end of its stream. */
   includeUsage: z.boolean(),
   /** Google's clients alone: the stream is a JSON array rather than events. */
@@ -223,5 +228,40 @@ export function modelsEndpoint(provider: string): Endpoint<ModelsRequest, Models
     queueGroup: 'provider-worker',
     request: modelsRequest,
     reply: modelsReply,
+  };
+}
+
+// --- kept responses ----------------------------------------------------------------------------
+
+/** A kept response as the provider gives it out: with the message, it has to fit into a reply. */
+export const KEPT_RESPONSE_BYTES_MAX = 640 * 1024;
+const QUERY_PARAMETERS_MAX = 32;
+
+export const keptResponseRequest = z.object({
+  requestId: z.uuid(),
+  configurationRevision: z.string(),
+  action: z.enum(['get', 'delete', 'input-items']),
+  /** The provider's own id of the response. */
+  id: z.string().min(1).max(512),
+  stateKey,
+  query: z.array(z.tuple([z.string().max(64), z.string().max(512)])).max(QUERY_PARAMETERS_MAX),
+});
+
+/** The reply's body is the client's. */
+export const keptResponseReply = z.object({ contentType: z.string() });
+
+export type KeptResponseRequest = z.infer<typeof keptResponseRequest>;
+export type KeptResponseReply = z.infer<typeof keptResponseReply>;
+
+/** What a provider keeps of an earlier response. */
+export function keptResponseEndpoint(
+  provider: string,
+): Endpoint<KeptResponseRequest, KeptResponseReply> {
+  return {
+    template: subjects.keptResponses('<provider>'),
+    subject: subjects.keptResponses(provider),
+    queueGroup: 'provider-worker',
+    request: keptResponseRequest,
+    reply: keptResponseReply,
   };
 }

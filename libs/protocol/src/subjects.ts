@@ -27,6 +27,7 @@ export const subjects = {
   auditQuery: `${ROOT}.audit.query`,
   inference: (provider: string) => `${ROOT}.inference.${provider}`,
   models: (provider: string) => `${ROOT}.models.${provider}`,
+  keptResponses: (provider: string) => `${ROOT}.responses.${provider}`,
   event: (kind: EventKind) => `${ROOT}.event.${kind}`,
   quarantine: (consumer: string) => `${ROOT}.quarantine.${consumer}`,
   /** Frames of one attempt, to the ingress that asked. */

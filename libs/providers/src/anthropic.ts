@@ -14,7 +14,7 @@ const MODELS_PATH = '/v1/models?limit=1000';
 
 /** @see https://docs.claude.com/en/api/overview */
 export const anthropic: HttpProviderKind = {
-  dialect: 'messages',
+  dialects: ['messages'],
   baseUrl: 'https://api.anthropic.com',
   needsCredential: true,
   defaultHeaders: { 'anthropic-version': API_VERSION },

@@ -19,7 +19,7 @@ const WORD_INTERVAL_MS = 15;
 export class DemoProvider implements Provider {
   readonly name: string;
   readonly kind = 'demo';
-  readonly dialect = 'chat';
+  readonly dialects = ['chat'] as const;
   readonly serverAddress = 'in-process';
   readonly serverPort = 0;
 

@@ -17,7 +17,7 @@ const MODELS_PATH = '/v1beta/models?pageSize=1000';
 
 /** @see https://ai.google.dev/api */
 export const google: HttpProviderKind = {
-  dialect: 'gemini',
+  dialects: ['gemini'],
   baseUrl: 'https://generativelanguage.googleapis.com',
   needsCredential: true,
   // Never `?key=`: addresses end up in logs.

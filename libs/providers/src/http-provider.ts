@@ -1,4 +1,4 @@
-import type { ProviderDialect, ProviderRequest } from '@gateway/dialects';
+import type { ProviderRequest, SpokenDialects } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
 import { Pool } from 'undici';
 import { type BaseUrl, parseBaseUrl } from './base-url.ts';
@@ -46,7 +46,7 @@ export interface HttpProviderOptions {
 export class HttpProvider implements Provider {
   readonly name: string;
   readonly kind: ProviderKind;
-  readonly dialect: ProviderDialect;
+  readonly dialects: SpokenDialects;
   readonly #kind: HttpProviderKind;
   readonly #baseUrl: BaseUrl;
   readonly #headers: Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export class HttpProvider implements Provider {
   constructor(kind: HttpProviderKind, options: HttpProviderOptions) {
     this.name = options.name;
     this.kind = options.kind;
-    this.dialect = kind.dialect;
+    this.dialects = kind.dialects;
     this.#kind = kind;
     this.#baseUrl = parseBaseUrl(options.baseUrl);
     this.#headers = kind.headers(options.credential);
@@ -82,7 +82,7 @@ export class HttpProvider implements Provider {
   send(request: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
     return callUpstream(this.#pool, {
       provider: this.name,
-      method: 'POST',
+      method: request.method ?? 'POST',
       path: this.#baseUrl.pathOf(request.path),
       headers: {
         ...this.#kind.defaultHeaders,
@@ -90,7 +90,7 @@ export class HttpProvider implements Provider {
         ...this.#ownHeaders(options.stream ? 'text/event-stream' : 'application/json'),
         [REQUEST_ID_HEADER]: options.requestId,
       },
-      body: request.body,
+      ...(request.method === undefined && { body: request.body }),
       timeouts: options.timeouts,
       signal: options.signal,
       onSent: options.onSent,

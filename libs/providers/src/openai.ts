@@ -7,7 +7,7 @@ const page = z.object({
 
 /** Any server that speaks OpenAI's API; one in the operator's own network may want no credential. */
 export const openaiCompatible: HttpProviderKind = {
-  dialect: 'chat',
+  dialects: ['chat'],
   needsCredential: false,
   headers: (credential): Record<string, string> =>
     credential === undefined ? {} : { authorization: `Bearer ${credential}` },
@@ -23,6 +23,7 @@ export const openaiCompatible: HttpProviderKind = {
 /** @see https://platform.openai.com/docs/api-reference/authentication */
 export const openai: HttpProviderKind = {
   ...openaiCompatible,
+  dialects: ['chat', 'responses'],
   baseUrl: 'https://api.openai.com/v1',
   needsCredential: true,
 };

@@ -1,4 +1,4 @@
-import type { ProviderDialect } from '@gateway/dialects';
+import type { SpokenDialects } from '@gateway/dialects';
 import type { ProviderModel } from './provider.ts';
 
 export interface ModelPage {
@@ -9,7 +9,7 @@ export interface ModelPage {
 
 /** What is particular to one kind of provider. */
 export interface HttpProviderKind {
-  readonly dialect: ProviderDialect;
+  readonly dialects: SpokenDialects;
   /** The vendor's own address; a kind without one needs a base URL. */
   readonly baseUrl?: string;
   readonly needsCredential: boolean;

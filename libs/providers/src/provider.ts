@@ -1,4 +1,4 @@
-import type { ProviderDialect, ProviderRequest } from '@gateway/dialects';
+import type { ProviderRequest, SpokenDialects } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
 
 /** A whole answer larger than this is refused; vendors send images and audio inside of JSON. */
@@ -50,7 +50,7 @@ export interface ProviderModel {
 export interface Provider extends AsyncDisposable {
   readonly name: string;
   readonly kind: ProviderKind;
-  readonly dialect: ProviderDialect;
+  readonly dialects: SpokenDialects;
   readonly serverAddress: string;
   readonly serverPort: number;
   /** Resolves with the status and headers of the answer, whatever the status, redirects excepted. */

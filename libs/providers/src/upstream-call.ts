@@ -15,7 +15,7 @@ export const READ_AHEAD_BYTES_MAX = 256 * 1024;
 
 export interface UpstreamRequest {
   readonly provider: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;

@@ -7,7 +7,7 @@
  * `head` waits for that byte.
  */
 import type { Bus, IncomingCall } from '@gateway/bus';
-import { type Exchange, openExchange } from '@gateway/dialects';
+import { chooseDialect, type Exchange, openExchange } from '@gateway/dialects';
 import {
   cacheStoreEndpoint,
   ERRORS,
@@ -78,19 +78,20 @@ interface PreparedAttempt {
 
 async function prepare(call: InferenceCall, context: AttemptContext): Promise<PreparedAttempt> {
   const { configurationRevision, target, dialect, operation, stream } = call.request;
-  const { includeUsage, arrayStream, headers } = call.request;
+  const { includeUsage, arrayStream, headers, stateKey } = call.request;
   const provider = context.directory.find(configurationRevision, target.provider);
   const body = await call.body();
   const exchange = openExchange({
     client: dialect,
     operation,
-    provider: provider.dialect,
+    provider: chooseDialect(dialect, provider.dialects),
     body,
     model: target.model,
     stream,
     includeUsage,
     arrayStream,
     headers,
+    ...(stateKey !== undefined && { state: { key: stateKey, provider: target.provider } }),
   });
   return { provider, exchange, requestBytes: body.length };
 }

@@ -1,16 +1,18 @@
 import type { Subscription } from '@gateway/bus';
-import { inferenceEndpoint, modelsEndpoint } from '@gateway/protocol';
+import { inferenceEndpoint, keptResponseEndpoint, modelsEndpoint } from '@gateway/protocol';
 import { type AttemptContext, attempt } from './attempt.ts';
+import { callForKeptResponse } from './kept-responses.ts';
 import { listModels } from './models.ts';
 
 const MODEL_LISTS_CONCURRENCY = 8;
+const KEPT_RESPONSES_CONCURRENCY = 32;
 
 export interface ServedProvidersOptions extends AttemptContext {
   readonly concurrency: number;
   readonly signal: AbortSignal;
 }
 
-/** The subjects that this worker listens on: two for each provider, subscribed when first seen. */
+/** The subjects that this worker listens on: three for each provider, subscribed when first seen. */
 export class ServedProviders {
   readonly #options: ServedProvidersOptions;
   readonly #subscriptions = new Map<string, Promise<readonly Subscription[]>>();
@@ -65,5 +67,10 @@ function subscribe(
     bus.respond(modelsEndpoint(name), ({ value }) => listModels(name, value, directory, signal), {
       concurrencyMax: MODEL_LISTS_CONCURRENCY,
     }),
+    bus.respond(
+      keptResponseEndpoint(name),
+      ({ value }) => callForKeptResponse(name, value, directory, signal),
+      { concurrencyMax: KEPT_RESPONSES_CONCURRENCY },
+    ),
   ]);
 }
