@@ -13,8 +13,16 @@ const base = {
   tools: [{ type: 'function', function: { name: 'f', parameters: { a: 1, b: null } } }],
 };
 
-function keyOf(body: object | string, tenant = 'acme', endpoint = '/v1/chat/completions') {
-  return cacheKey({ tenant, endpoint, body: typeof body === 'string' ? JSON.parse(body) : body });
+const TARGETS = [{ provider: 'openai', model: 'gpt-4o' }];
+
+function keyOf(
+  body: object | string,
+  tenant = 'acme',
+  endpoint = '/v1/chat/completions',
+  targets = TARGETS,
+) {
+  const value = typeof body === 'string' ? JSON.parse(body) : body;
+  return cacheKey({ tenant, endpoint, targets, body: value });
 }
 
 /** JSON without the numbers that have no key, and without fields that do not count. */
@@ -38,6 +46,11 @@ function reversed(value: unknown): unknown {
 describe('cacheKey', () => {
   test('is a SHA-256 in hex', () => {
     expect(keyOf(base)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('differs when the name of the model leads elsewhere', () => {
+    const elsewhere = [{ provider: 'anthropic', model: 'claude' }];
+    expect(keyOf(base, 'acme', '/v1/chat/completions', elsewhere)).not.toBe(keyOf(base));
   });
 
   test('is the same for members in another order, at any depth', () => {

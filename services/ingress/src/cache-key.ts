@@ -27,6 +27,8 @@ export interface CacheKeyParts {
   readonly tenant: string;
   /** The path of the endpoint, which also says the dialect. */
   readonly endpoint: string;
+  /** Where the name of the model leads: an alias that changes must not find the answers of before. */
+  readonly targets: readonly { readonly provider: string; readonly model: string }[];
   /** The request as `JSON.parse` gives it. */
   readonly body: object;
 }
@@ -35,11 +37,12 @@ export interface CacheKeyParts {
  * SHA-256 in hex. Undefined when the request holds a number that JavaScript cannot tell from its
  * neighbours (a seed above 2^53, 1e999): two different requests would have one key.
  */
-export function cacheKey({ tenant, endpoint, body }: CacheKeyParts): string | undefined {
+export function cacheKey({ tenant, endpoint, targets, body }: CacheKeyParts): string | undefined {
   const effective = Object.entries(body).filter(([name]) => !FIELDS_WITHOUT_EFFECT.has(name));
   const request = ordered(Object.fromEntries(effective));
   if (request === undefined) return undefined;
-  const text = JSON.stringify([FORM, tenant, endpoint, request]);
+  const models = targets.map(({ provider, model }) => [provider, model]);
+  const text = JSON.stringify([FORM, tenant, endpoint, models, request]);
   return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 

@@ -4,7 +4,8 @@
  */
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '@gateway/protocol';
-import { errorBody, errorEvent, errorHeaders } from './error-reply.ts';
+import type { ErrorStyle } from './client-edge.ts';
+import { errorHeaders } from './error-reply.ts';
 
 /** A stream that is silent for so long gets a comment, so that proxies keep the connection. */
 const HEARTBEAT_MS = 15_000;
@@ -23,6 +24,7 @@ export interface ClientReplyTimes {
 
 export class ClientReply {
   readonly #response: ServerResponse;
+  readonly #errors: ErrorStyle;
   readonly #gone = new AbortController();
   readonly #heartbeatMs: number;
   readonly #stallTimeoutMs: number;
@@ -35,9 +37,10 @@ export class ClientReply {
   #firstByteAt: number | undefined;
   #status: number | undefined;
 
-  constructor(response: ServerResponse, times: ClientReplyTimes = {}) {
+  constructor(response: ServerResponse, errors: ErrorStyle, times: ClientReplyTimes = {}) {
     const { heartbeatMs = HEARTBEAT_MS, stallTimeoutMs = STALL_TIMEOUT_MS } = times;
     this.#response = response;
+    this.#errors = errors;
     this.#heartbeatMs = heartbeatMs;
     this.#stallTimeoutMs = stallTimeoutMs;
     if (response.destroyed) this.#closed();
@@ -82,8 +85,9 @@ export class ClientReply {
   }
 
   sendError(error: GatewayError, attempts: number, headers: ReplyHeaders): void {
-    const body = Buffer.from(JSON.stringify(errorBody(error)));
-    this.sendWhole(error.status, 'application/json; charset=utf-8', body, {
+    const said = this.#errors.body(error, headers['x-request-id'] ?? '');
+    const body = Buffer.from(JSON.stringify(said));
+    this.sendWhole(this.#errors.status(error), 'application/json; charset=utf-8', body, {
       ...headers,
       ...errorHeaders(error, attempts),
     });
@@ -126,14 +130,16 @@ export class ClientReply {
   }
 
   /** Says the error inside the stream and cuts the connection, so that no client takes it for an end. */
-  interrupt(error: GatewayError): void {
+  interrupt(error: GatewayError, requestId: string): void {
     clearInterval(this.#heartbeat);
     if (this.#gone.signal.aborted) return;
     if (!this.#streaming) {
       this.#response.destroy();
       return;
     }
-    const event = Buffer.from(`${this.#betweenEvents ? '' : '\n\n'}${errorEvent(error)}`);
+    const event = Buffer.from(
+      `${this.#betweenEvents ? '' : '\n\n'}${this.#errors.event(error, requestId)}`,
+    );
     this.#count(event);
     this.#response.write(event, () => this.#response.destroy());
     this.#cutIfStalled();

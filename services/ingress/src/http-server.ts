@@ -16,6 +16,7 @@ import { getMeter, HTTP, type Logger } from '@gateway/telemetry';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Access, admit, bodyTooLarge, checkBodyHeaders } from './admit.ts';
 import { clientAddress } from './client-address.ts';
+import type { ErrorStyle } from './client-edge.ts';
 import type { KeyDirectory } from './key-directory.ts';
 import { KnownRoutes, noRoute } from './known-routes.ts';
 import { OpenConnections } from './open-connections.ts';
@@ -34,6 +35,8 @@ const ROUTE_PARAMETER_LENGTH_MAX = 512;
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** How errors are said; OpenAI's way where nothing is said. */
+    errors?: ErrorStyle;
   }
   interface FastifyRequest {
     requestId: string;

@@ -14,8 +14,9 @@ import { Ledger } from './ledger.ts';
 import { ModelList } from './model-list.ts';
 import { refusalEvent } from './refusal-event.ts';
 import { RefusalQueue } from './refusal-queue.ts';
-import { chatCompletions } from './routes/chat-completions.ts';
+
 import { health } from './routes/health.ts';
+import { inference } from './routes/inference.ts';
 import { models } from './routes/models.ts';
 import { RunningRequests } from './running-requests.ts';
 
@@ -56,7 +57,7 @@ export async function startIngress(
         .record(refusalEvent(request, error, configuration.revision))
         .then(() => error, toGatewayError),
   });
-  chatCompletions(app, { bus, ledger, configuration, logger }, running);
+  inference(app, { bus, ledger, configuration, logger }, running);
   models(app, new ModelList(bus, configuration));
   adminKeys(app, keys, ledger);
   adminRequests(app, bus);

@@ -9,7 +9,6 @@
  * before it is sent. Failover to the next target happens only before the first byte of an answer.
  */
 import type { Bus, Message } from '@gateway/bus';
-import { type ChatRequestFacts, parseChatRequest } from '@gateway/dialects';
 import {
   type CacheEntry,
   type Configuration,
@@ -27,6 +26,7 @@ import type { Logger } from '@gateway/telemetry';
 import { type AttemptContext, attemptTarget } from './attempt-target.ts';
 import { cacheKey } from './cache-key.ts';
 import { type CacheDirective, cacheDirective } from './cacheability.ts';
+import type { ClientEdge, RequestFacts } from './client-edge.ts';
 import type { ClientReply } from './client-reply.ts';
 import type { Ledger } from './ledger.ts';
 import { type Plan, type PlannedTarget, planRequest } from './plan.ts';
@@ -54,16 +54,17 @@ interface StoredAnswer {
 /** Answers the client, whatever happens. Never rejects. */
 export async function answerInference(
   request: ClientRequest,
+  edge: ClientEdge,
   reply: ClientReply,
   path: RequestPath,
 ): Promise<void> {
   const record = new RequestRecord(request, path.configuration.revision);
   try {
     path.ledger.admit();
-    const chat = parseChatRequest(request.body);
-    record.asksFor(chat.model, chat.stream);
-    const plan = planRequest(path.configuration, request.key, chat.model);
-    const cache = planCache(request, chat, path.configuration);
+    const facts = edge.parse(request);
+    record.asksFor(facts.model, facts.stream);
+    const plan = planRequest(path.configuration, request.key, facts.model);
+    const cache = planCache(request, facts, plan, path.configuration);
     const deadlineAt = request.receivedAt + plan.timeouts.totalMs;
     const [reservation, stored] = await Promise.all([
       reserve(request, path),
@@ -72,11 +73,12 @@ export async function answerInference(
     ]);
     if (reservation) enforce(reservation, record);
     if (stored === 'miss') record.missed();
-    if (typeof stored === 'object') await replay(stored, chat, reply, record);
+    if (typeof stored === 'object') await replay(stored, facts, reply, record);
     else {
       const { bus, ledger } = path;
       const context = { request, reply, record, deadlineAt, bus, ledger };
-      await infer(inferenceRequest(request, chat, plan, cache, path), plan, context);
+      const inference = inferenceRequest(request, edge, facts, plan, cache, path);
+      await infer(inference, plan, context);
     }
     await reply.settled();
     finish(record, reply, path);
@@ -92,18 +94,22 @@ interface CachePlan {
 
 function planCache(
   request: ClientRequest,
-  chat: ChatRequestFacts,
+  facts: RequestFacts,
+  { targets }: Plan,
   { cache: policy }: Configuration,
 ): CachePlan {
   const directive = cacheDirective({
     ttl: request.header('x-gateway-cache-ttl'),
     bypass: request.header('x-gateway-cache-bypass'),
-    deterministic: chat.deterministic,
+    deterministic: facts.deterministic,
     policy,
   });
   if (directive.kind !== 'use') return { directive, key: undefined };
   const { endpoint, key } = request;
-  return { directive, key: cacheKey({ tenant: key.tenant, endpoint, body: chat.parsed }) };
+  return {
+    directive,
+    key: cacheKey({ tenant: key.tenant, endpoint, targets, body: facts.parsed }),
+  };
 }
 
 /** The limits that bind the key, or undefined when none does and the limiter need not be asked. */
@@ -162,12 +168,12 @@ function storedAnswer({ value, body }: Message<LookupReply>): StoredAnswer | 'mi
 
 async function replay(
   { entry, body }: StoredAnswer,
-  chat: ChatRequestFacts,
+  { stream }: RequestFacts,
   reply: ClientReply,
   record: RequestRecord,
 ): Promise<void> {
   record.hit(entry);
-  if (!chat.stream) {
+  if (!stream) {
     reply.sendWhole(200, entry.contentType, body, record.headers());
     return;
   }
@@ -177,7 +183,8 @@ async function replay(
 
 function inferenceRequest(
   { requestId, key }: ClientRequest,
-  chat: ChatRequestFacts,
+  { dialect }: ClientEdge,
+  facts: RequestFacts,
   { timeouts }: Plan,
   cache: CachePlan,
   { configuration }: RequestPath,
@@ -186,11 +193,12 @@ function inferenceRequest(
   return {
     requestId,
     tenant: key.tenant,
-    dialect: 'chat',
-    model: chat.model,
+    dialect,
+    ...facts.more,
+    model: facts.model,
     configurationRevision: configuration.revision,
-    stream: chat.stream,
-    includeUsage: chat.includeUsage,
+    stream: facts.stream,
+    includeUsage: facts.includeUsage,
     timeouts,
     ...(directive.kind === 'use' &&
       cachedUnder !== undefined && {
@@ -249,7 +257,7 @@ async function refuse(
     return;
   }
   const ended = reply.gone.aborted ? 'client_closed' : 'interrupted';
-  reply.interrupt(error);
+  reply.interrupt(error, record.requestId);
   await reply.settled();
   const { status = CLIENT_CLOSED_STATUS, bytes, firstByteAt } = reply;
   path.ledger.recordLater(record.finished({ status, ended, error, bytes, firstByteAt }));

@@ -58,6 +58,10 @@ export class RequestRecord {
     this.#configurationRevision = configurationRevision;
   }
 
+  get requestId(): string {
+    return this.#request.requestId;
+  }
+
   get attempts(): number {
     return this.#attempts.size;
   }

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type GatewayError, newRequestId } from '@gateway/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { errorBody, errorHeaders } from './error-reply.ts';
+import { errorHeaders } from './error-reply.ts';
+import { openaiErrors } from './error-styles/openai.ts';
 
 /** The rest of a refused body that is read and dropped; a longer one ends the connection. */
 const UNREAD_BYTES_MAX = 64 * 1024;
@@ -14,20 +15,23 @@ export function sendRefusal(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const body = JSON.stringify(errorBody(error));
+  const style = request.routeOptions?.config?.errors ?? openaiErrors;
+  const requestId = request.requestId || newRequestId();
+  const status = style.status(error);
+  const body = JSON.stringify(style.body(error, requestId));
   const headers = {
-    'x-request-id': request.requestId || newRequestId(),
+    'x-request-id': requestId,
     ...errorHeaders(error, 0),
     'content-type': 'application/json; charset=utf-8',
   };
   if (!hasMuchToSend(request.raw)) {
-    return reply.code(error.status).headers(headers).send(body);
+    return reply.code(status).headers(headers).send(body);
   }
   reply.hijack();
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value !== undefined) reply.raw.setHeader(name, value);
   }
-  reply.raw.writeHead(error.status, {
+  reply.raw.writeHead(status, {
     ...headers,
     'content-length': Buffer.byteLength(body),
     connection: 'close',

@@ -4,6 +4,7 @@ import { GatewayError } from '@gateway/protocol';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ClientReply, type ClientReplyTimes } from '../src/client-reply.ts';
+import { openaiErrors } from '../src/error-styles/openai.ts';
 import { openRawConnection } from './raw-connection.ts';
 
 const EVENT = Buffer.from('data: {"n":1}\n\n');
@@ -24,7 +25,7 @@ async function startReply(times: ClientReplyTimes = {}) {
   const connection = openRawConnection(port);
   connection.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   const response = await began.promise;
-  return { reply: new ClientReply(response, times), response, connection };
+  return { reply: new ClientReply(response, openaiErrors, times), response, connection };
 }
 
 describe('ClientReply', () => {
@@ -89,7 +90,7 @@ describe('ClientReply', () => {
     const { bytes } = reply;
     await reply.write(EVENT);
     reply.end(NOTHING);
-    reply.interrupt(BROKEN);
+    reply.interrupt(BROKEN, 'id');
     expect(reply.bytes).toBe(bytes);
   });
 
@@ -97,7 +98,7 @@ describe('ClientReply', () => {
     const { response, connection } = await startReply();
     connection.socket.destroy();
     await waitFor(() => response.destroyed, { what: 'the end of the connection' });
-    const reply = new ClientReply(response);
+    const reply = new ClientReply(response, openaiErrors);
     expect(reply.gone.aborted).toBe(true);
     reply.sendWhole(200, 'text/plain', EVENT, {});
     expect(reply.begun).toBe(false);
@@ -113,7 +114,7 @@ describe('ClientReply', () => {
       else {
         reply.begin('text/event-stream', {});
         const writing = reply.write(LARGE);
-        if (kind === 'an interruption') reply.interrupt(BROKEN);
+        if (kind === 'an interruption') reply.interrupt(BROKEN, 'id');
         await writing;
       }
       await reply.settled();
@@ -157,7 +158,7 @@ describe('ClientReply', () => {
     const { reply, connection } = await startReply();
     reply.begin('text/event-stream', {});
     await reply.write(EVENT);
-    reply.interrupt(BROKEN);
+    reply.interrupt(BROKEN, 'id');
     await connection.closed();
     expect(connection.received).toContain('"code":"stream_interrupted"');
     expect(connection.received.endsWith('0\r\n\r\n')).toBe(false);
@@ -168,14 +169,14 @@ describe('ClientReply', () => {
     const { reply, connection } = await startReply();
     reply.begin('text/event-stream', {});
     await reply.write(Buffer.from('data: {"ha'));
-    reply.interrupt(BROKEN);
+    reply.interrupt(BROKEN, 'id');
     await connection.closed();
     expect(connection.received).toMatch(/\n\ndata: \{"error":.*\}\n\n/);
   });
 
   test('cuts off what is no stream', async () => {
     const { reply, connection } = await startReply();
-    reply.interrupt(BROKEN);
+    reply.interrupt(BROKEN, 'id');
     await reply.settled();
     expect(reply.gone.aborted).toBe(true);
     expect(reply.begun).toBe(false);

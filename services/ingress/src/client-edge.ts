@@ -1,0 +1,32 @@
+/** What differs between the dialects of clients at the edge: how a request is read, how an error is said. */
+import type { ClientDialect, GatewayError, InferenceRequest } from '@gateway/protocol';
+import type { ClientRequest } from './request-record.ts';
+
+/** What the request path acts on, whatever dialect said it. */
+export interface RequestFacts {
+  readonly model: string;
+  readonly stream: boolean;
+  readonly includeUsage: boolean;
+  /** The same request may be given a stored answer without asking for it. */
+  readonly deterministic: boolean;
+  /** The request as JSON says it, for the name of its answer in the cache. */
+  readonly parsed: object;
+  /** What the dialect adds to the request of the worker. */
+  readonly more?: Pick<InferenceRequest, 'headers' | 'operation'>;
+}
+
+/** How an error reads in a dialect. */
+export interface ErrorStyle {
+  /** The status of the answer: the code's own, but where the vendor has another for the same. */
+  status(error: GatewayError): number;
+  body(error: GatewayError, requestId: string): object;
+  /** The event that closes a stream which began well: the vendor's clients throw on it. */
+  event(error: GatewayError, requestId: string): string;
+}
+
+export interface ClientEdge {
+  readonly dialect: ClientDialect;
+  readonly errors: ErrorStyle;
+  /** Throws `invalid_request`. */
+  parse(request: ClientRequest): RequestFacts;
+}
