@@ -20,6 +20,8 @@ const WANTS_THOUGHTS = /deepseek|kimi/i;
 const REASONS_NOT = /(?:^|\/)(?:gpt-3|gpt-4|chatgpt-)/;
 /** Models that can be asked not to reason; the earlier ones refuse the word. */
 const TAKES_NO_EFFORT = /(?:^|\/)gpt-(?:5\.\d|[6-9])/;
+/** Models of OpenAI that can be told where a prefix ends that is worth caching. */
+const TAKES_BREAKPOINTS = /(?:^|\/)gpt-(?:5\.(?:[6-9]|\d\d)|[6-9])/;
 
 /** The request that another dialect's became, as a server of this dialect wants it. */
 export function providerRequestFromChat(
@@ -63,18 +65,27 @@ function plainMessage(message: ChatMessage, model: string): JsonObject {
   const { content, tool_calls: calls, reasoning_content: thoughts, ...rest } = message;
   return {
     ...without(rest),
-    ...(content !== undefined && { content: plainContent(content) }),
+    ...(content !== undefined && { content: plainContent(content, model) }),
     ...(calls !== undefined && { tool_calls: plainItems(calls) }),
     ...(thoughts !== undefined && WANTS_THOUGHTS.test(model) && { reasoning_content: thoughts }),
   };
 }
 
 /** One text is a string: some servers take no parts but the user's. */
-function plainContent(content: unknown): unknown {
-  const plain = plainItems(content);
-  if (!Array.isArray(plain) || plain.length !== 1) return plain;
-  const [part] = plain as unknown[];
-  return isObject(part) && part.type === 'text' ? part.text : plain;
+function plainContent(content: ChatMessage['content'], model: string): unknown {
+  if (!Array.isArray(content)) return content;
+  const parts = content.map((part): JsonObject => ({
+    ...without(part),
+    ...(part.cache_control != null &&
+      TAKES_BREAKPOINTS.test(model) && { prompt_cache_breakpoint: { mode: 'explicit' } }),
+  }));
+  const [part] = parts;
+  const isPlain = parts.length === 1 && part !== undefined && isBareText(part);
+  return isPlain ? part.text : parts;
+}
+
+function isBareText(part: JsonObject): boolean {
+  return part.type === 'text' && !('prompt_cache_breakpoint' in part);
 }
 
 function plainItems(value: unknown): unknown {

@@ -105,6 +105,16 @@ describe('providerRequestFromChat', () => {
     expect(thoughts[1]?.reasoning_content).toBe('Hm');
   });
 
+  test('tells the models that know it where a cached prefix ends', () => {
+    const cached = { type: 'text', text: 'a', cache_control: { type: 'ephemeral' } };
+    const messages = [{ role: 'user', content: [cached] }];
+    const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' } };
+    expect(bodyOf({ messages }, 'gpt-5.6-terra').messages).toEqual([
+      { role: 'user', content: [{ type: 'text', text: 'a', ...breakpoint }] },
+    ]);
+    expect(bodyOf({ messages }, 'gpt-5.5').messages).toEqual([{ role: 'user', content: 'a' }]);
+  });
+
   test('lets the user show the images of tool results, behind the last of them', () => {
     const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
     const result = (id: string, content: unknown) => ({ role: 'tool', tool_call_id: id, content });

@@ -130,8 +130,10 @@ function textBlocks(text: string, part: JsonObject = {}): JsonObject[] {
 }
 
 /** The mark that a prefix ends here that is worth caching. */
-function markOf({ cache_control: mark }: JsonObject): JsonObject {
-  return isObject(mark) ? { cache_control: mark } : {};
+function markOf(part: JsonObject): JsonObject {
+  const { cache_control: mark, prompt_cache_breakpoint: breakpoint } = part;
+  if (isObject(mark)) return { cache_control: mark };
+  return isObject(breakpoint) ? { cache_control: { type: 'ephemeral' } } : {};
 }
 
 /** Thoughts of other vendors prove nothing here, and are refused. */

@@ -57,7 +57,14 @@ describe('messagesRequestFromChat', () => {
 
   test('keeps the marks of cached prefixes', () => {
     const mark = { cache_control: { type: 'ephemeral', ttl: '1h' } };
-    const system = { role: 'system', content: [{ ...text('a'), ...mark }, text('b')] };
+    const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' } };
+    const system = {
+      role: 'system',
+      content: [
+        { ...text('a'), ...mark },
+        { ...text('b'), ...breakpoint },
+      ],
+    };
     const file = { filename: 'a.pdf', file_data: 'data:application/pdf;base64,AAAA' };
     const user = { role: 'user', content: [{ type: 'file', file, ...mark }] };
     const body = bodyOf({
@@ -67,7 +74,7 @@ describe('messagesRequestFromChat', () => {
     });
     expect(body.system).toEqual([
       { ...text('a'), ...mark },
-      text('b'),
+      { ...text('b'), cache_control: { type: 'ephemeral' } },
       text(expect.stringContaining('JSON') as unknown as string),
     ]);
     expect(body.messages).toMatchObject([{ content: [{ type: 'document', ...mark }] }]);
