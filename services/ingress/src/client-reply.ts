@@ -84,10 +84,15 @@ export class ClientReply {
     this.#cutIfStalled();
   }
 
+  /** The status of the answer that says this error, in the client's dialect. */
+  statusOf(error: GatewayError): number {
+    return this.#errors.status(error);
+  }
+
   sendError(error: GatewayError, attempts: number, headers: ReplyHeaders): void {
     const said = this.#errors.body(error, headers['x-request-id'] ?? '');
     const body = Buffer.from(JSON.stringify(said));
-    this.sendWhole(this.#errors.status(error), 'application/json; charset=utf-8', body, {
+    this.sendWhole(this.statusOf(error), 'application/json; charset=utf-8', body, {
       ...headers,
       ...errorHeaders(error, attempts),
     });

@@ -252,7 +252,7 @@ async function refuse(
     'request failed',
   );
   if (!reply.begun && !reply.gone.aborted) {
-    const said = await recordRefusal(error, record, path);
+    const said = await recordRefusal(error, record, reply, path);
     reply.sendError(said, record.attempts, record.headers());
     return;
   }
@@ -267,11 +267,18 @@ async function refuse(
 async function recordRefusal(
   error: GatewayError,
   record: RequestRecord,
+  reply: ClientReply,
   { ledger }: RequestPath,
 ): Promise<GatewayError> {
   const ended = record.attempts > 0 ? 'failed' : 'refused';
   const eventOf = (said: GatewayError) =>
-    record.finished({ status: said.status, ended, error: said, bytes: 0, firstByteAt: undefined });
+    record.finished({
+      status: reply.statusOf(said),
+      ended,
+      error: said,
+      bytes: 0,
+      firstByteAt: undefined,
+    });
   let said = error;
   if (error.code !== 'audit_unavailable') {
     const event = eventOf(error);

@@ -8,17 +8,21 @@ import type { ClientRequest } from '../request-record.ts';
 export const messagesEdge: ClientEdge = {
   dialect: 'messages',
   errors: anthropicErrors,
-  parse: (request) => ({
-    ...parseMessagesRequest(request.body),
-    more: { headers: anthropicHeaders(request) },
-  }),
+  parse: (request) => {
+    const facts = parseMessagesRequest(request.body);
+    const headers = anthropicHeaders(request);
+    // They say how the answer looks, too, so that its name in the cache holds them.
+    return { ...facts, parsed: { headers, request: facts.parsed }, more: { headers } };
+  },
 };
 
 /** The client's headers that mean something to Anthropic and go on to it. Throws `invalid_request`. */
 export function anthropicHeaders({ header }: ClientRequest): PassedHeaders {
+  const version = header('anthropic-version');
+  const beta = header('anthropic-beta');
   const sent = {
-    'anthropic-version': header('anthropic-version'),
-    'anthropic-beta': header('anthropic-beta'),
+    ...(version !== undefined && { 'anthropic-version': version }),
+    ...(beta !== undefined && { 'anthropic-beta': beta }),
   };
   const checked = passedHeaders.safeParse(sent);
   if (checked.success) return checked.data;
