@@ -74,11 +74,13 @@ function plainMessage(message: ChatMessage, model: string): JsonObject {
 /** One text is a string: some servers take no parts but the user's. */
 function plainContent(content: ChatMessage['content'], model: string): unknown {
   if (!Array.isArray(content)) return content;
-  const parts = content.map((part): JsonObject => ({
-    ...without(part),
-    ...(part.cache_control != null &&
-      TAKES_BREAKPOINTS.test(model) && { prompt_cache_breakpoint: { mode: 'explicit' } }),
-  }));
+  const parts = content.map(
+    (part): JsonObject => ({
+      ...without(part),
+      ...(part.cache_control != null &&
+        TAKES_BREAKPOINTS.test(model) && { prompt_cache_breakpoint: { mode: 'explicit' } }),
+    }),
+  );
   const [part] = parts;
   const isPlain = parts.length === 1 && part !== undefined && isBareText(part);
   return isPlain ? part.text : parts;
