@@ -12,7 +12,9 @@ export interface RequestFacts {
   /** The request as JSON says it, for the name of its answer in the cache. */
   readonly parsed: object;
   /** What the dialect adds to the request of the worker. */
-  readonly more?: Pick<InferenceRequest, 'headers' | 'operation'>;
+  readonly more?: Pick<InferenceRequest, 'headers' | 'operation' | 'stateKey' | 'arrayStream'>;
+  /** The one provider that can answer, whatever else the model's name leads to. */
+  readonly onlyProvider?: string;
 }
 
 /** How an error reads in a dialect. */

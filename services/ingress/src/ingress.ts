@@ -14,9 +14,9 @@ import { Ledger } from './ledger.ts';
 import { ModelList } from './model-list.ts';
 import { refusalEvent } from './refusal-event.ts';
 import { RefusalQueue } from './refusal-queue.ts';
-
 import { health } from './routes/health.ts';
 import { inference } from './routes/inference.ts';
+import { keptResponses } from './routes/kept-responses.ts';
 import { models } from './routes/models.ts';
 import { RunningRequests } from './running-requests.ts';
 
@@ -57,7 +57,8 @@ export async function startIngress(
         .record(refusalEvent(request, error, configuration.revision))
         .then(() => error, toGatewayError),
   });
-  inference(app, { bus, ledger, configuration, logger }, running);
+  inference(app, { bus, ledger, configuration, logger }, running, settings.pepper);
+  keptResponses(app, { bus, configuration, pepper: settings.pepper });
   models(app, new ModelList(bus, configuration));
   adminKeys(app, keys, ledger);
   adminRequests(app, bus);

@@ -21,9 +21,15 @@ export interface Plan {
 /**
  * The plan for a model: the route of exactly that name, else the route of the longest matching
  * pattern, else `<provider>/<model>`. Throws `permission_denied` when the key may not use the model,
- * `model_not_found` when nothing answers to the name.
+ * `model_not_found` when nothing answers to the name, `invalid_request` when the one provider that
+ * has what the request goes on from is none of the targets.
  */
-export function planRequest(configuration: Configuration, key: KeyRecord, model: string): Plan {
+export function planRequest(
+  configuration: Configuration,
+  key: KeyRecord,
+  model: string,
+  onlyProvider?: string,
+): Plan {
   if (!mayUse(key, model)) {
     throw new GatewayError('permission_denied', 'This key may not use the requested model.', {
       param: 'model',
@@ -36,12 +42,17 @@ export function planRequest(configuration: Configuration, key: KeyRecord, model:
       param: 'model',
     });
   }
-  const [first, ...rest] = route.targets.map((target) => ({
-    provider: target.provider,
-    model: target.model ?? model,
-  }));
+  const [first, ...rest] = route.targets
+    .filter(({ provider }) => onlyProvider === undefined || provider === onlyProvider)
+    .map((target) => ({ provider: target.provider, model: target.model ?? model }));
+  if (first === undefined) {
+    throw new GatewayError('invalid_request', 'Another provider keeps the previous response.', {
+      param: 'previous_response_id',
+      reason: 'previous_response_not_found',
+    });
+  }
   return {
-    targets: [first as PlannedTarget, ...rest],
+    targets: [first, ...rest],
     timeouts: { ...configuration.timeouts, ...definedOnly(route.timeouts) },
   };
 }

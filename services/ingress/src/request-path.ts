@@ -63,7 +63,7 @@ export async function answerInference(
     path.ledger.admit();
     const facts = edge.parse(request);
     record.asksFor(facts.model, facts.stream);
-    const plan = planRequest(path.configuration, request.key, facts.model);
+    const plan = planRequest(path.configuration, request.key, facts.model, facts.onlyProvider);
     const cache = planCache(request, facts, plan, path.configuration);
     const deadlineAt = request.receivedAt + plan.timeouts.totalMs;
     const [reservation, stored] = await Promise.all([

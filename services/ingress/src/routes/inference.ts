@@ -1,21 +1,32 @@
 /** The routes that a provider answers: each dialect's address, handed to the one request path. */
+import type { Secret } from '@gateway/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ClientEdge } from '../client-edge.ts';
 import { ClientReply } from '../client-reply.ts';
 import { chatEdge } from '../edges/chat.ts';
 import { messagesEdge } from '../edges/messages.ts';
+import { responsesEdge } from '../edges/responses.ts';
 import { answerInference, type RequestPath } from '../request-path.ts';
 import type { ClientRequest } from '../request-record.ts';
 import type { RunningRequests } from '../running-requests.ts';
 import { withinSpan } from '../server-span.ts';
 
-const EDGES: Readonly<Record<string, ClientEdge>> = {
-  '/v1/chat/completions': chatEdge,
-  '/v1/messages': messagesEdge,
-};
+/** The dialects by their addresses. `pepper` signs what only a tenant may use again. */
+function edgesOf(pepper: Secret): Readonly<Record<string, ClientEdge>> {
+  return {
+    '/v1/chat/completions': chatEdge,
+    '/v1/messages': messagesEdge,
+    '/v1/responses': responsesEdge(pepper),
+  };
+}
 
-export function inference(app: FastifyInstance, path: RequestPath, running: RunningRequests): void {
-  for (const [url, edge] of Object.entries(EDGES)) {
+export function inference(
+  app: FastifyInstance,
+  path: RequestPath,
+  running: RunningRequests,
+  pepper: Secret,
+): void {
+  for (const [url, edge] of Object.entries(edgesOf(pepper))) {
     const config = { access: 'client', errors: edge.errors } as const;
     app.post(url, { config }, async (request, reply) => {
       const { span } = request;
