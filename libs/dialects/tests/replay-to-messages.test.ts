@@ -114,6 +114,9 @@ describe.skipIf(directory === undefined)(
   directory === undefined ? fixturesMissingMessage : 'recorded answers to a client of Messages',
   () => {
     test('hold every dialect of providers', () => {
+      expect(cases.filter(({ id }) => id in EXCEPTIONS)).toHaveLength(
+        Object.keys(EXCEPTIONS).length,
+      );
       expect(answered.length).toBeGreaterThan(100);
       for (const dialect of ['chat', 'messages', 'gemini']) {
         expect(answered.filter((one) => one.dialect === dialect).length).toBeGreaterThan(20);
@@ -154,6 +157,13 @@ describe.skipIf(directory === undefined)(
         const said = one.facts.text.join('') + one.facts.reasoning;
         expect(exchange.facts.outputCharacters).toBeGreaterThanOrEqual(said.length);
       }
+    });
+
+    const excepted = cases.filter(({ id }) => id in EXCEPTIONS);
+    test.each(named(excepted))('%s is an error', (_id, one) => {
+      expect(() => play(open(one), one.body, 7)).toThrow(
+        expect.objectContaining({ code: 'provider_bad_response' }),
+      );
     });
 
     const broken = cases.filter(({ status, facts }) => status === 200 && facts.error);

@@ -41,6 +41,14 @@ describe('an HTTP provider', () => {
     });
   });
 
+  test('lets a request name the version of the API, and never the credential', async () => {
+    const server = await upstream(OK);
+    const provider = open({ kind: 'anthropic', baseUrl: server.url });
+    const headers = { 'anthropic-version': '2026-10-21', 'anthropic-beta': 'a', 'x-api-key': 'x' };
+    await (await provider.send({ ...request, headers }, options())).readAll(100);
+    expect(server.requests[0]?.headers).toMatchObject({ ...headers, 'x-api-key': KEY });
+  });
+
   test('sends no credential where none is configured and none is needed', async () => {
     const server = await upstream(OK);
     const provider = open(
