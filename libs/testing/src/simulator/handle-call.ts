@@ -5,7 +5,7 @@ import { InvalidRequestError, lastUserText } from './conversation.ts';
 import { DirectiveError, type Directives, parseDirectives } from './directives.ts';
 import type { Exchange } from './exchange.ts';
 import { sendAnswer, sendBody, sendError } from './reply.ts';
-import type { Operation, PlainReply, Vendor } from './vendor.ts';
+import type { GenerateOperation, KeptOperation, PlainReply, Vendor } from './vendor.ts';
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const FAILURES_MAX = 10_000;
@@ -59,13 +59,14 @@ function fails(directives: Directives, text: string, failures: Map<string, numbe
 async function generate(
   vendor: Vendor,
   exchange: Exchange,
-  operation: Operation & { kind: 'generate' },
+  operation: GenerateOperation,
   settings: CallSettings,
 ): Promise<void> {
   const { entry } = exchange;
   const body = await readBody(exchange);
   if (body === undefined) return sendError(exchange, vendor.error({ status: 413 }));
-  const conversation = vendor.parse(parseBody(body), operation);
+  const asked = parseBody(body);
+  const conversation = vendor.parse(asked, operation);
   entry.model = conversation.model;
   entry.stream = conversation.stream;
   const text = lastUserText(conversation);
@@ -83,7 +84,14 @@ async function generate(
   const answer = answerTo(conversation, directives, vendor.toolCallIdPrefix);
   const id = createHash('sha256').update(`${entry.id} ${entry.bodyDigest}`).digest('hex');
   const withUsage = !directives.withoutUsage;
-  const context = { conversation, answer, id: id.slice(0, ID_CHARACTERS), withUsage };
+  const context = {
+    conversation,
+    answer,
+    id: id.slice(0, ID_CHARACTERS),
+    withUsage,
+    operation,
+    request: asked,
+  };
   return sendAnswer({ vendor, exchange, directives, context });
 }
 
@@ -100,6 +108,19 @@ async function answerPlainly(
   exchange.entry.model = model;
   exchange.entry.usage = { input: inputTokens, output: 0, cached: 0, reasoning: 0 };
   await sendBody(exchange, 200, { 'content-type': 'application/json' }, JSON.stringify(reply));
+}
+
+async function answerKept(
+  vendor: Vendor,
+  exchange: Exchange,
+  operation: KeptOperation,
+): Promise<void> {
+  const found = vendor.kept?.(operation);
+  if (found === undefined) {
+    const message = `Response with id '${operation.id}' not found.`;
+    return sendError(exchange, vendor.error({ status: 404, message }));
+  }
+  await sendBody(exchange, 200, { 'content-type': 'application/json' }, JSON.stringify(found));
 }
 
 /** Answers one call of a vendor's API. `url` is without the simulator's own prefix. */
@@ -129,6 +150,8 @@ export async function handleCall(
         return await answerPlainly(vendor, exchange, (body) =>
           vendor.countTokens?.(body, operation),
         );
+      case 'kept':
+        return await answerKept(vendor, exchange, operation);
       case 'models': {
         const body = JSON.stringify(vendor.modelList());
         return await sendBody(exchange, 200, { 'content-type': 'application/json' }, body);

@@ -61,7 +61,7 @@ async function sendWhole({ vendor, exchange, directives, context }: Reply): Prom
 function plannedEvents({ vendor, directives, context }: Reply): StreamEvent[] {
   const events = vendor.events(context);
   const middle = half(events.length);
-  if (directives.streamError) return [...events.slice(0, middle), vendor.streamError()];
+  if (directives.streamError) return [...events.slice(0, middle), vendor.streamError(context)];
   if (directives.malformed) {
     const broken = { wire: vendor.frame(BROKEN_JSON) };
     return [...events.slice(0, middle), broken, ...events.slice(middle)];

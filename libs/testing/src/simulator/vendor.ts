@@ -31,14 +31,33 @@ export interface AnswerContext {
   /** Unique for each answer. */
   readonly id: string;
   readonly withUsage: boolean;
+  readonly operation: GenerateOperation;
+  /** The body of the request. */
+  readonly request: JsonObject;
+}
+
+/** An answer of the model; `api` where the vendor has a second way to ask for one. */
+export interface GenerateOperation {
+  readonly kind: 'generate';
+  readonly model?: string;
+  readonly stream?: boolean;
+  readonly api?: 'responses';
 }
 
 /** What a path asks for. `model` is the one in the path, where the vendor has it there. */
 export type Operation =
-  | { readonly kind: 'generate'; readonly model?: string; readonly stream?: boolean }
+  | GenerateOperation
+  | KeptOperation
   | { readonly kind: 'models' }
   | { readonly kind: 'embeddings'; readonly model?: string; readonly batch?: boolean }
   | { readonly kind: 'count-tokens'; readonly model?: string };
+
+/** What is asked of an answer that the vendor has kept. */
+export interface KeptOperation {
+  readonly kind: 'kept';
+  readonly id: string;
+  readonly action: 'get' | 'delete' | 'input-items';
+}
 
 /** What is answered to a request that has no conversation. */
 export interface PlainReply {
@@ -58,7 +77,9 @@ export interface Vendor {
   /** What is wrong with the headers, as the real one says it. */
   checkHeaders(headers: IncomingHttpHeaders): string | undefined;
   /** Throws `InvalidRequestError`. */
-  parse(body: JsonObject, operation: Operation & { kind: 'generate' }): Conversation;
+  parse(body: JsonObject, operation: GenerateOperation): Conversation;
+  /** Undefined when nothing is kept under the id. */
+  kept?(operation: KeptOperation): JsonObject | undefined;
   /** Answers a request for embeddings. Throws `InvalidRequestError`. */
   embed?(body: JsonObject, operation: Operation & { kind: 'embeddings' }): PlainReply;
   /** Answers how many tokens a prompt has. Throws `InvalidRequestError`. */
@@ -71,7 +92,7 @@ export interface Vendor {
   body(context: AnswerContext): JsonObject;
   /** The answer as a stream. */
   events(context: AnswerContext): StreamEvent[];
-  streamError(): StreamEvent;
+  streamError(context: AnswerContext): StreamEvent;
   /** Framing of one event with a payload that may be broken. */
   frame(payload: string): string;
   answerHeaders(id: string): Readonly<Record<string, string>>;

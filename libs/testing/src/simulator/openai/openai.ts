@@ -1,7 +1,19 @@
-import type { ErrorFacts, ErrorReply, Operation, Vendor } from '../vendor.ts';
+import type { JsonObject } from '../../json-value.ts';
+import type {
+  AnswerContext,
+  ErrorFacts,
+  ErrorReply,
+  KeptOperation,
+  Operation,
+  StreamEvent,
+  Vendor,
+} from '../vendor.ts';
 import { embeddings } from './embeddings.ts';
+import { KeptResponses } from './kept-responses.ts';
 import { parseChat } from './parse-chat.ts';
+import { inputItems, parseResponses } from './parse-responses.ts';
 import { chatCompletion, chatCompletionEvents, dataEvent } from './render-chat.ts';
+import { namedEvent, responseEvents, responseObject } from './render-responses.ts';
 
 const RETRY_AFTER_MS_OF_SECOND = 1_000;
 const MODEL_CREATED = 1_700_000_000;
@@ -46,7 +58,55 @@ function operationOf(method: string, path: string): Operation | undefined {
   if (method === 'POST' && path === '/v1/chat/completions') return { kind: 'generate' };
   if (method === 'POST' && path === '/v1/embeddings') return { kind: 'embeddings' };
   if (method === 'GET' && path === '/v1/models') return { kind: 'models' };
-  return undefined;
+  if (method === 'POST' && path === '/v1/responses') return { kind: 'generate', api: 'responses' };
+  return keptOperation(method, path);
+}
+
+function keptOperation(method: string, path: string): KeptOperation | undefined {
+  const [, id, items] = /^\/v1\/responses\/([^/]+)(\/input_items)?$/.exec(path) ?? [];
+  if (id === undefined) return undefined;
+  if (method === 'DELETE' && items === undefined) return { kind: 'kept', id, action: 'delete' };
+  if (method !== 'GET') return undefined;
+  return { kind: 'kept', id, action: items === undefined ? 'get' : 'input-items' };
+}
+
+/** All simulators of a process share it; the ids of their answers differ. */
+const keptResponses = new KeptResponses();
+
+function kept({ id, action }: KeptOperation): JsonObject | undefined {
+  const found = keptResponses.get(id);
+  if (found === undefined) return undefined;
+  if (action === 'get') return found.response;
+  if (action === 'delete') {
+    keptResponses.delete(id);
+    return { id, object: 'response', deleted: true };
+  }
+  const data = found.input.map((item, index) => ({ id: `item_${id}${index}`, ...item }));
+  const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+  return { object: 'list', data, ...ends, has_more: false };
+}
+
+function keep({ request }: AnswerContext, response: JsonObject): void {
+  keptResponses.keep(request, inputItems(request), response);
+}
+
+function body(context: AnswerContext): JsonObject {
+  if (context.operation.api !== 'responses') return chatCompletion(context);
+  const response = responseObject(context);
+  keep(context, response);
+  return response;
+}
+
+function events(context: AnswerContext): StreamEvent[] {
+  if (context.operation.api !== 'responses') return chatCompletionEvents(context);
+  keep(context, responseObject(context));
+  return responseEvents(context);
+}
+
+function streamError({ operation }: AnswerContext): StreamEvent {
+  const failure = error({ status: 500 }).body;
+  if (operation.api !== 'responses') return { wire: dataEvent(failure) };
+  return { wire: namedEvent({ type: 'error', sequence_number: 0, ...JSON.parse(failure) }) };
 }
 
 export const openai: Vendor = {
@@ -55,7 +115,9 @@ export const openai: Vendor = {
   keyOf: (headers) => /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1],
   operationOf,
   checkHeaders: () => undefined,
-  parse: parseChat,
+  parse: (request, { api }) =>
+    api === 'responses' ? parseResponses(request, keptResponses) : parseChat(request),
+  kept,
   embed: embeddings,
   error,
   keyRefused: (given) =>
@@ -75,9 +137,9 @@ export const openai: Vendor = {
       owned_by: 'simulator',
     })),
   }),
-  body: chatCompletion,
-  events: chatCompletionEvents,
-  streamError: () => ({ wire: dataEvent(error({ status: 500 }).body) }),
+  body,
+  events,
+  streamError,
   frame: dataEvent,
   answerHeaders: (id) => ({
     'x-request-id': `req_${id}`,
