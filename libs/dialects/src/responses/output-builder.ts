@@ -66,7 +66,7 @@ export class OutputBuilder {
       this.#reasoning().detail(detail);
       return;
     }
-    if (!(this.#current instanceof OpenReasoning)) this.#closeCurrent('completed');
+    this.#closeCurrent('completed');
     this.#reasoning(detail.id).detail(detail);
     this.#closeCurrent('completed');
   }
