@@ -25,6 +25,16 @@ describe('authenticate', () => {
     expect(authenticate({ headersDistinct }, keys)).toBe(record);
   });
 
+  test('refuses a key in an address of Google’s, even beside a good one, and says where it belongs', () => {
+    const headersDistinct = { 'x-goog-api-key': [KEY] };
+    const ask = (url: string) => authenticate({ headersDistinct, url }, keys);
+    expect(ask('/v1beta/models/m:countTokens?alt=sse')).toBe(record);
+    for (const query of [`key=${KEY}`, 'alt=sse&key=x', '%6bey=x', 'key']) {
+      expect(() => ask(`/v1beta/models/m:a?${query}`)).toThrowError(/x-goog-api-key/);
+    }
+    expect(ask('/admin/v1/requests?key=of-a-row')).toBe(record);
+  });
+
   test('refuses everything else with the same words', () => {
     const refused: Record<string, string[]>[] = [
       {},

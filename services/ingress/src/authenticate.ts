@@ -2,14 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError, type KeyRecord } from '@gateway/protocol';
 import type { KeyDirectory } from './key-directory.ts';
 
+const GOOGLE_PREFIX = '/v1beta/';
+
 /**
  * The key that the request's headers name: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.
- * Throws `authentication_failed`, the same for every cause.
+ * Throws `authentication_failed`, the same for every cause but a key in the address.
  */
 export function authenticate(
-  request: Pick<IncomingMessage, 'headersDistinct'>,
+  request: Pick<IncomingMessage, 'headersDistinct' | 'url'>,
   keys: Pick<KeyDirectory, 'find'>,
 ): KeyRecord {
+  refuseKeyInAddress(request);
   const presented = presentedKeys(request);
   const [text] = presented;
   const record = presented.size === 1 && text !== undefined ? keys.find(text) : undefined;
@@ -18,6 +21,18 @@ export function authenticate(
     'authentication_failed',
     'Incorrect or missing API key. Send a key of this gateway as "Authorization: Bearer <key>".',
     { reason: 'invalid_api_key' },
+  );
+}
+
+/** Google takes a key there; but addresses end up in logs. */
+function refuseKeyInAddress({ url = '' }: Pick<IncomingMessage, 'url'>): void {
+  const start = url.indexOf('?');
+  if (!url.startsWith(GOOGLE_PREFIX) || start === -1) return;
+  if (!new URLSearchParams(url.slice(start)).has('key')) return;
+  throw new GatewayError(
+    'authentication_failed',
+    'A key in the address is not accepted. Send it as the header "x-goog-api-key" instead.',
+    { reason: 'key_in_address' },
   );
 }
 

@@ -14,6 +14,7 @@ const ROUTES = [
   { method: 'POST', path: '/v1/chat/completions', role: 'client' },
   { method: 'GET', path: '/v1/models', role: 'client' },
   { method: 'GET', path: '/v1/models/one-target', role: 'client' },
+  { method: 'POST', path: '/v1/embeddings', role: 'client' },
   { method: 'POST', path: '/admin/v1/keys', role: 'admin' },
   { method: 'GET', path: '/admin/v1/keys', role: 'admin' },
   { method: 'DELETE', path: '/admin/v1/keys/abc', role: 'admin' },

@@ -24,6 +24,12 @@ export const googleErrors: ErrorStyle = {
   event: (error) => `data: ${JSON.stringify(body(error))}\r\n\r\n`,
 };
 
+/** In a stream that is a JSON array the error is its last element. */
+export const googleArrayErrors: ErrorStyle = {
+  ...googleErrors,
+  event: (error) => `,\r\n${JSON.stringify(body(error))}\r\n]`,
+};
+
 function body(error: GatewayError) {
   const { status, message, facts } = error;
   const name = NAMES[status] ?? (status < 500 ? 'INVALID_ARGUMENT' : 'INTERNAL');
