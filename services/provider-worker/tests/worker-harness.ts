@@ -48,6 +48,7 @@ export interface Question {
   readonly dialect?: InferenceRequest['dialect'];
   readonly operation?: InferenceRequest['operation'];
   readonly arrayStream?: boolean;
+  readonly stateKey?: string;
   readonly timeouts?: Partial<Timeouts>;
   readonly revision?: string;
   readonly cache?: InferenceRequest['cache'];
@@ -212,13 +213,14 @@ export async function startReadyWorker(
 
 function requestOf(question: Question): InferenceRequest {
   const { provider, model, stream = false, timeouts, revision = REVISION, cache } = question;
-  const { dialect = 'chat', operation, arrayStream } = question;
+  const { dialect = 'chat', operation, arrayStream, stateKey } = question;
   return {
     requestId: newRequestId(),
     tenant: 'tenant-1',
     dialect,
     operation,
     arrayStream,
+    ...(stateKey !== undefined && { stateKey }),
     model,
     target: { provider, model },
     configurationRevision: revision,
