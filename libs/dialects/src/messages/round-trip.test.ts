@@ -58,11 +58,13 @@ const thought = fc.oneof(
   fc.record({ type: fc.constant('thinking'), thinking: word, signature: name }),
   fc.record({ type: fc.constant('redacted_thinking'), data: name }),
 );
+/** As JSON writes it: -0 is 0. */
+const written = fc.jsonValue({ maxDepth: 1 }).map((value) => JSON.parse(JSON.stringify(value)));
 const call = fc.record({
   type: fc.constant('tool_use'),
   id: name,
   name,
-  input: fc.dictionary(name, fc.jsonValue({ maxDepth: 1 }), { noNullPrototype: true }),
+  input: fc.dictionary(name, written, { noNullPrototype: true }),
 });
 
 /** Blocks in the order in which a chat completion has a place for them. */
