@@ -26,6 +26,20 @@ describe('costOf', () => {
   test.each<{ name: string; change: Partial<AttemptedEvent>; microUsd: number | null }>([
     { name: 'input and output', change: {}, microUsd: 210 },
     {
+      name: 'embeddings of OpenAI, which are input alone',
+      change: { model: 'text-embedding-3-small', usage: { ...NO_USAGE, inputTokens: 1_000_000 } },
+      microUsd: 20_000,
+    },
+    {
+      name: 'embeddings of Google',
+      change: {
+        provider: 'google',
+        model: 'gemini-embedding-001',
+        usage: { ...NO_USAGE, inputTokens: 1_000_000 },
+      },
+      microUsd: 150_000,
+    },
+    {
       name: 'cached input as a part of the input',
       change: { usage: { ...NO_USAGE, inputTokens: 1_000, cachedInputTokens: 1_000 } },
       microUsd: 75,
