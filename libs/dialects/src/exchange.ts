@@ -12,7 +12,7 @@ import type {
   PassedHeaders,
   Usage,
 } from '@gateway/protocol';
-import type { StateOptions } from './responses/kept-state.ts';
+import type { StateOptions } from './responses/response-id.ts';
 
 /** A dialect that providers speak. */
 export type ProviderDialect = 'chat' | 'messages' | 'gemini' | 'responses';

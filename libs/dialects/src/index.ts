@@ -31,13 +31,13 @@ export { type MessagesRequestFacts, parseMessagesRequest } from './messages/pars
 export { MESSAGES_PARAMETER_SUPPORT } from './messages/support.ts';
 export { chooseDialect, openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';
-export type { StateOptions } from './responses/kept-state.ts';
 export { parseResponsesRequest, type ResponsesRequestFacts } from './responses/parse-request.ts';
 export {
   type KeptResponse,
   openResponseId,
   previousResponseNotFound,
   responseIdKey,
+  type StateOptions,
 } from './responses/response-id.ts';
 export {
   openStateCall,

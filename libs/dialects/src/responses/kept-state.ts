@@ -6,14 +6,12 @@ import { badAnswer } from '../chat/read-answer.ts';
 import { isObject, readJson } from '../json/read-json.ts';
 import { scanJsonObject } from '../json/scan-json.ts';
 import { type MemberEdit, spliceMembers } from '../json/splice-members.ts';
-import { openResponseId, previousResponseNotFound, sealResponseId } from './response-id.ts';
-
-/** Whose responses they are, and where they are kept. */
-export interface StateOptions {
-  /** Of the tenant: see `responseIdKey`. */
-  readonly key: string;
-  readonly provider: string;
-}
+import {
+  openResponseId,
+  previousResponseNotFound,
+  type StateOptions,
+  sealResponseId,
+} from './response-id.ts';
 
 export class KeptState {
   readonly #options: StateOptions;

@@ -19,6 +19,13 @@ export interface KeptResponse {
   readonly id: string;
 }
 
+/** Whose responses they are, and where they are kept. */
+export interface StateOptions {
+  /** Of the tenant: see `responseIdKey`. */
+  readonly key: string;
+  readonly provider: string;
+}
+
 /** The key under which a tenant's ids are signed, in hex; made of the secret that replicas share. */
 export function responseIdKey(pepper: string, tenant: string): string {
   return createHmac('sha256', pepper).update(`response-ids\0${tenant}`, 'utf8').digest('hex');
@@ -43,7 +50,10 @@ export function openResponseId(key: string, text: string): KeptResponse | undefi
 
 /** What a request gets that names a response which is not its tenant's, or which nobody has. */
 export function previousResponseNotFound(): GatewayError {
-  return new GatewayError('invalid_request', 'The previous response was not found.', {
+  const message =
+    "The previous response was not found. Responses with 'store' false, and those of models that are " +
+    "not OpenAI's, are kept nowhere: send all items in 'input'.";
+  return new GatewayError('invalid_request', message, {
     reason: 'previous_response_not_found',
     param: 'previous_response_id',
   });

@@ -9,7 +9,8 @@ import type { ProviderRequest } from '../exchange.ts';
 import { decodeUtf8, isObject, readJson } from '../json/read-json.ts';
 import { JSON_TYPE } from '../media-types.ts';
 import { providerError } from '../provider-error.ts';
-import { KeptState, type StateOptions } from './kept-state.ts';
+import { KeptState } from './kept-state.ts';
+import type { StateOptions } from './response-id.ts';
 
 export type StateAction = 'get' | 'delete' | 'input-items';
 
