@@ -1,5 +1,6 @@
 /** What differs between the dialects of clients at the edge: how a request is read, how an error is said. */
-import type { ClientDialect, GatewayError, InferenceRequest } from '@gateway/protocol';
+import type { ClientDialect, InferenceRequest } from '@gateway/protocol';
+import type { ErrorStyle } from './error-style.ts';
 import type { ClientRequest } from './request-record.ts';
 
 /** What the request path acts on, whatever dialect said it. */
@@ -15,15 +16,6 @@ export interface RequestFacts {
   readonly more?: Pick<InferenceRequest, 'headers' | 'operation' | 'stateKey' | 'arrayStream'>;
   /** The one provider that can answer, whatever else the model's name leads to. */
   readonly onlyProvider?: string;
-}
-
-/** How an error reads in a dialect. */
-export interface ErrorStyle {
-  /** The status of the answer: the code's own, but where the vendor has another for the same. */
-  status(error: GatewayError): number;
-  body(error: GatewayError, requestId: string): object;
-  /** The event that closes a stream which began well: the vendor's clients throw on it. */
-  event(error: GatewayError, requestId: string): string;
 }
 
 export interface ClientEdge {

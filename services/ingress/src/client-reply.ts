@@ -4,8 +4,8 @@
  */
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '@gateway/protocol';
-import type { ErrorStyle } from './client-edge.ts';
 import { errorHeaders } from './error-reply.ts';
+import type { ErrorStyle } from './error-style.ts';
 
 /** A stream that is silent for so long gets a comment, so that proxies keep the connection. */
 const HEARTBEAT_MS = 15_000;

@@ -16,7 +16,7 @@ import { getMeter, HTTP, type Logger } from '@gateway/telemetry';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Access, admit, bodyTooLarge, checkBodyHeaders } from './admit.ts';
 import { clientAddress } from './client-address.ts';
-import type { ErrorStyle } from './client-edge.ts';
+import type { ErrorStyle } from './error-style.ts';
 import type { KeyDirectory } from './key-directory.ts';
 import { KnownRoutes, noRoute } from './known-routes.ts';
 import { OpenConnections } from './open-connections.ts';

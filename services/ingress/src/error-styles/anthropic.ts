@@ -3,7 +3,7 @@
  * @see https://docs.claude.com/en/api/errors
  */
 import type { GatewayError } from '@gateway/protocol';
-import type { ErrorStyle } from '../client-edge.ts';
+import type { ErrorStyle } from '../error-style.ts';
 
 const OVERLOADED_STATUS = 529;
 

@@ -3,7 +3,7 @@
  * @see https://cloud.google.com/apis/design/errors
  */
 import type { GatewayError } from '@gateway/protocol';
-import type { ErrorStyle } from '../client-edge.ts';
+import type { ErrorStyle } from '../error-style.ts';
 
 const NAMES: Readonly<Record<number, string>> = {
   400: 'INVALID_ARGUMENT',

@@ -1,5 +1,5 @@
-import type { ErrorStyle } from '../client-edge.ts';
 import { errorBody, errorEvent } from '../error-reply.ts';
+import type { ErrorStyle } from '../error-style.ts';
 
 /** Chat completions and embeddings. */
 export const openaiErrors: ErrorStyle = {

@@ -1,5 +1,5 @@
-import type { ErrorStyle } from '../client-edge.ts';
 import { errorBody } from '../error-reply.ts';
+import type { ErrorStyle } from '../error-style.ts';
 
 /**
  * OpenAI's, but for the event: the specification has it flat, OpenAI sends it nested, and clients
