@@ -25,6 +25,7 @@ export {
   type GeminiRequestFacts,
   parseGeminiRequest,
 } from './gemini/parse-request.ts';
+export { GEMINI_PARAMETER_SUPPORT } from './gemini/support.ts';
 export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json/scan-json.ts';
 export type { MessagesRequest } from './messages/messages-request.ts';
 export { type MessagesRequestFacts, parseMessagesRequest } from './messages/parse-request.ts';

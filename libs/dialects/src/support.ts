@@ -40,7 +40,7 @@ export const PARAMETER_SUPPORT = {
   seed: { messages: 'dropped', gemini: 'translated' },
   presence_penalty: { messages: 'dropped', gemini: 'translated' },
   frequency_penalty: { messages: 'dropped', gemini: 'translated' },
-  top_k: { messages: 'translated', gemini: 'dropped' },
+  top_k: EVERYWHERE('translated'),
   service_tier: { messages: 'translated', gemini: 'dropped' },
   user: { messages: 'translated', gemini: 'dropped' },
   logprobs: EVERYWHERE('refused'),

@@ -1,8 +1,8 @@
 import type { ChatRequest } from '../chat/chat-request.ts';
-import { invalidField } from '../chat/invalid-field.ts';
 import { isObject, type JsonObject } from '../json/read-json.ts';
 import type { GenerateRequest, GenerationConfig } from './generate-request.ts';
 import { jsonSchemaFrom } from './json-schema.ts';
+import { refuseUntranslatable, unsupported } from './support.ts';
 
 const SCHEMA_NAME = 'response';
 /** Budgets up to these are the effort, as Google's compatible API maps them the other way. */
@@ -10,7 +10,7 @@ const LOW_BUDGET_MAX = 1_024;
 const MEDIUM_BUDGET_MAX = 8_192;
 
 /**
- * What a generation config asks for, in terms of chat completions. `topK`, media resolution and
+ * What a generation config asks for, in terms of chat completions. Media resolution and
  * whatever else is Google's alone is dropped, as its own compatible API drops it; what would make
  * the answer another thing is refused.
  */
@@ -23,6 +23,7 @@ export function generationConfigToChat({
   const asked = {
     temperature: numberOf(config.temperature),
     top_p: numberOf(config.topP),
+    top_k: numberOf(config.topK),
     max_completion_tokens: numberOf(config.maxOutputTokens),
     n: numberOf(config.candidateCount),
     stop: stop.length === 0 ? undefined : stop,
@@ -39,13 +40,7 @@ export function generationConfigToChat({
 function refuseOtherModalities(config: GenerationConfig): void {
   const other = (config.responseModalities ?? []).some((kind) => kind.toUpperCase() !== 'TEXT');
   if (other) throw unsupported('generationConfig.responseModalities');
-  if (config.responseLogprobs === true) throw unsupported('generationConfig.responseLogprobs');
-  if (config.speechConfig != null) throw unsupported('generationConfig.speechConfig');
-}
-
-export function unsupported(param: string): Error {
-  const message = `Unsupported parameter: '${param}' is not supported with models of this provider.`;
-  return invalidField(param, message, 'unsupported_parameter');
+  refuseUntranslatable(config, 'generationConfig.');
 }
 
 /** A number, which may come in quotes. */

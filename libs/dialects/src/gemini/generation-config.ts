@@ -32,6 +32,7 @@ export function generationConfigOf(
   const config = {
     temperature: request.temperature,
     topP: request.top_p,
+    topK: request.top_k,
     maxOutputTokens: request.max_completion_tokens ?? request.max_tokens,
     candidateCount: request.n === 1 ? undefined : request.n,
     seed: request.seed,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { asChatRequest } from '../chat/parse-request.ts';
 import { geminiRequestFromChat } from './request-from-chat.ts';
 import { geminiRequestToChat } from './request-to-chat.ts';
+import { GEMINI_PARAMETER_SUPPORT } from './support.ts';
 
 const HELLO = { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] };
 const PNG = 'iVBORw0KGgo=';
@@ -173,6 +174,7 @@ describe('what a client of Google asks for', () => {
       tool_choice: 'required',
       temperature: 0.5,
       top_p: 0.9,
+      top_k: 40,
       max_completion_tokens: 100,
       n: 2,
       stop: ['END'],
@@ -274,6 +276,48 @@ describe('what a client of Google asks for', () => {
     expect(() => geminiRequestToChat({ ...HELLO, ...fields })).toThrowError(
       refusal(param, 'unsupported_parameter'),
     );
+  });
+
+  const SAMPLES: Readonly<Record<string, unknown>> = {
+    contents: HELLO.contents,
+    systemInstruction: { parts: [{ text: 'a' }] },
+    tools: [{ functionDeclarations: [{ name: 'a' }] }],
+    cachedContent: 'cachedContents/1',
+    responseLogprobs: true,
+    stopSequences: ['a'],
+    responseMimeType: 'application/json',
+    responseSchema: { type: 'OBJECT' },
+    responseJsonSchema: { type: 'object' },
+    responseModalities: ['TEXT'],
+    thinkingConfig: { thinkingLevel: 'low' },
+    toolConfig: { functionCallingConfig: { mode: 'NONE' } },
+    safetySettings: [{}],
+    labels: {},
+    speechConfig: {},
+  };
+  /** Parameters that say nothing without another. */
+  const WITH: Readonly<Record<string, object>> = {
+    toolConfig: { tools: [{ functionDeclarations: [{ name: 'a' }] }] },
+    responseSchema: { generationConfig: { responseMimeType: 'application/json' } },
+    responseJsonSchema: { generationConfig: { responseMimeType: 'application/json' } },
+  };
+
+  test.each(Object.entries(GEMINI_PARAMETER_SUPPORT))('%s is %s', (param, support) => {
+    const [name = '', isSetting] = [param.split('.').at(-1), param.includes('.')];
+    const value = SAMPLES[name] ?? 1;
+    const without: { contents: unknown; generationConfig?: object } = { ...HELLO, ...WITH[name] };
+    const settings = without.generationConfig ?? {};
+    const body = isSetting
+      ? { ...without, generationConfig: { ...settings, [name]: value } }
+      : { ...without, [name]: value };
+    if (support === 'refused') {
+      expect(() => geminiRequestToChat(body)).toThrowError(refusal(param));
+      return;
+    }
+    const translated = geminiRequestToChat(body);
+    const isSeen = JSON.stringify(translated) !== JSON.stringify(geminiRequestToChat(without));
+    const saysNothing = ['contents', 'responseModalities'].includes(name);
+    expect(isSeen).toBe(support === 'translated' && !saysNothing);
   });
 
   test('is refused where one field comes in two spellings', () => {

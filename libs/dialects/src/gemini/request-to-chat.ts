@@ -4,8 +4,9 @@ import type { JsonObject } from '../json/read-json.ts';
 import { camelNames } from './camel-names.ts';
 import { messagesFromContents, textOfInstruction } from './contents-to-chat.ts';
 import { type GenerateRequest, generateRequest, type RequestTool } from './generate-request.ts';
-import { generationConfigToChat, unsupported } from './generation-config-to-chat.ts';
+import { generationConfigToChat } from './generation-config-to-chat.ts';
 import { jsonSchemaFrom } from './json-schema.ts';
+import { refuseUntranslatable, unsupported } from './support.ts';
 
 type ChatTool = NonNullable<ChatRequest['tools']>[number];
 
@@ -22,7 +23,7 @@ export function readGenerateRequest(value: unknown): GenerateRequest {
  */
 export function geminiRequestToChat(value: unknown): ChatRequest {
   const request = readGenerateRequest(value);
-  if (request.cachedContent) throw unsupported('cachedContent');
+  refuseUntranslatable(request);
   const { systemInstruction } = request;
   const instruction =
     systemInstruction == null ? '' : textOfInstruction(systemInstruction, 'systemInstruction');

@@ -55,6 +55,7 @@ const config = fc.record(
   {
     temperature: fc.constantFrom(0, 0.5, 2),
     topP: fc.constantFrom(0.1, 1),
+    topK: fc.integer({ min: 1, max: 64 }),
     maxOutputTokens: fc.integer({ min: 1, max: 9_999 }),
     candidateCount: fc.integer({ min: 2, max: 4 }),
     stopSequences: fc.array(word, { minLength: 1, maxLength: 4 }),
