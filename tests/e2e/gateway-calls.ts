@@ -5,7 +5,7 @@ import OpenAI, { type ClientOptions } from 'openai';
 import { type Gateway, PROMPT_CANARY } from './gateway.ts';
 
 /** Events that a killed audit-writer had taken are delivered again after 30 s. */
-const AUDIT_TIMEOUT_MS = 60_000;
+export const AUDIT_TIMEOUT_MS = 60_000;
 
 /** One model of each vendor, all of them with a known price. */
 export const MODELS = [

@@ -36,7 +36,7 @@ const compose = readCompose(
   Object.fromEntries(
     [...readEnvironmentFile('.env.example')].map(([name, value]) => [
       name,
-      value || (/_URL$|_API_KEY$/.test(name) ? '' : 'p0123456789abcdef0123'),
+      value || (/_PASSWORD$|PEPPER$|ADMIN_KEY$/.test(name) ? 'p0123456789abcdef0123' : ''),
     ]),
   ),
 );

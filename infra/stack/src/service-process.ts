@@ -1,7 +1,8 @@
 /** One service as a process: started, watched, started again when it dies, drained. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceName } from '@gateway/protocol';
@@ -11,11 +12,15 @@ const READY_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 1_000;
 const DRAIN_TIMEOUT_MS = 45_000;
 const RESTART_DELAY_MS = 500;
+/** More than a service writes before it listens. */
+const START_LOG_BYTES_MAX = 256 * 1024;
+const LISTENS = /"port":(\d+),"msg":"operations server listens"/;
 
 export interface ServiceProcessOptions {
   readonly service: ServiceName;
   readonly root: string;
   readonly logDirectory: string;
+  /** 0 for any free port, another one at each start. */
   readonly operationsPort: number;
   readonly environment: Readonly<Record<string, string>>;
   /** Told of every start and every unexpected end. */
@@ -27,6 +32,9 @@ export class ServiceProcess {
   readonly logFile: string;
   readonly #options: ServiceProcessOptions;
   #child: ChildProcess;
+  /** Where the log of the present process begins. */
+  #logStart = 0;
+  #port: number | undefined;
   #isStopping = false;
 
   constructor(options: ServiceProcessOptions) {
@@ -40,8 +48,9 @@ export class ServiceProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** Known once the process is ready. */
   get operationsUrl(): string {
-    return `http://127.0.0.1:${this.#options.operationsPort}`;
+    return `http://127.0.0.1:${this.#port ?? this.#options.operationsPort}`;
   }
 
   /** Resolves when `/readyz` says so. Rejects after a minute, or when the signal aborts. */
@@ -79,6 +88,8 @@ export class ServiceProcess {
   #spawn(): ChildProcess {
     const { service, root, environment, operationsPort } = this.#options;
     const log = openSync(this.logFile, 'a');
+    this.#logStart = fstatSync(log).size;
+    this.#port = undefined;
     try {
       const child = spawnTied(process.execPath, [join(root, `services/${service}/src/main.ts`)], {
         cwd: root,
@@ -101,12 +112,27 @@ export class ServiceProcess {
     this.#options.report(`${this.service} started again, pid ${this.pid}`);
   }
 
+  /** Asks the port that the process itself says it has: on another one anybody may answer. */
   async #isReady(): Promise<boolean> {
+    this.#port ??= await this.#portInLog();
+    if (this.#port === undefined) return false;
     try {
       const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
       return (await fetch(`${this.operationsUrl}/readyz`, { signal })).ok;
     } catch {
       return false;
+    }
+  }
+
+  async #portInLog(): Promise<number | undefined> {
+    const file = await open(this.logFile);
+    try {
+      const buffer = Buffer.alloc(START_LOG_BYTES_MAX);
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, this.#logStart);
+      const port = LISTENS.exec(buffer.toString('utf8', 0, bytesRead))?.[1];
+      return port === undefined ? undefined : Number(port);
+    } finally {
+      await file.close();
     }
   }
 }

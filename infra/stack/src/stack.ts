@@ -82,9 +82,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   });
   const processes = new Map<ServiceName, ServiceProcess>();
   for (const [index, service] of SERVICES.entries()) {
-    const operationsPort = options.operationsPort
-      ? options.operationsPort + index
-      : await freeLoopbackPort();
+    const operationsPort = options.operationsPort && options.operationsPort + index;
     const environment = environmentOf(service);
     const { root } = options;
     processes.set(

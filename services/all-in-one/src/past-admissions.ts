@@ -17,8 +17,8 @@ export interface PastAdmissionsOptions {
   /** Whether the ledger has never been written to. */
   readonly isLedgerNew: boolean;
   readonly bus: Bus;
-  readonly configuration: Configuration;
-  readonly keys: readonly KeyRecord[];
+  readonly configuration: Pick<Configuration, 'keyLimit'>;
+  readonly keys: readonly Pick<KeyRecord, 'limit'>[];
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }

@@ -78,7 +78,8 @@ async function read(limit = 200): Promise<AuditPage> {
 const settled = () =>
   waitFor(async () => (await ingress.backlog(consumers.auditWriter)).pending === 0, {
     what: 'every event to be settled',
-    timeoutMs: 20_000,
+    // The first opening of an embedded database takes seconds, on a busy machine many.
+    timeoutMs: 50_000,
   });
 
 const ready = (health: HealthChecks) =>

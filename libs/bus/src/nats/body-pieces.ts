@@ -14,7 +14,7 @@ import type { RequestMux } from './request-mux.ts';
 const PIECE_TIMEOUT_MS = 5_000;
 
 /** The rate below which the bus counts as unusable for large bodies. */
-const PULL_BYTES_PER_SECOND_MIN = 4 * 1024 * 1024;
+const PULL_BYTES_PER_SECOND_MIN = 1024 * 1024;
 
 /** How long a worker may take to pull a body before it accepts its call. */
 export function pullTimeMaxMs(bodyBytes: number): number {

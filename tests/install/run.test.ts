@@ -1,0 +1,92 @@
+/** The real runner in a directory of its own, where everything is installed already. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { repositoryRoot, waitFor } from '@gateway/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+/** Says what it was started as, and lives until a signal that it can take. */
+const PROGRAM = `
+const print = (text) => process.stdout.write(text + '\\n');
+process.once('SIGTERM', () => {
+  clearInterval(life);
+  print(JSON.stringify({ ended: true }));
+  process.exitCode = 3;
+});
+const life = setInterval(() => {}, 1000);
+print(JSON.stringify({
+  pid: process.pid,
+  arguments: process.argv.slice(2),
+  path: process.argv[1],
+  node: process.execPath,
+}));
+`;
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'gateway-run-'));
+  await mkdir(join(root, 'node_modules/.bin'), { recursive: true });
+  await cp(join(repositoryRoot, 'infra/npm'), join(root, 'infra/npm'), { recursive: true });
+  await writeFile(join(root, 'package-lock.json'), JSON.stringify({ packages: {} }));
+  await writeFile(join(root, 'node_modules/.package-lock.json'), JSON.stringify({ packages: {} }));
+  await writeFile(join(root, 'program.mjs'), PROGRAM);
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const RUN = ['infra/npm/run.mjs', '--production', 'program.mjs', 'one', '--two'];
+
+function start(command: string, commandArguments: readonly string[], variables = {}) {
+  const child = spawn(command, commandArguments, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH, ...variables },
+  });
+  const lines: Record<string, unknown>[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
+  const line = (number: number) =>
+    waitFor(() => lines[number], { what: 'a line', timeoutMs: 9000 });
+  return { child, line };
+}
+
+test('runs the file in its own process, with its arguments and its exit code', async () => {
+  await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+  const { child, line } = start(process.execPath, RUN);
+  expect(await line(0)).toEqual({
+    pid: child.pid,
+    arguments: ['one', '--two'],
+    path: join(root, 'program.mjs'),
+    node: process.execPath,
+  });
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([3, null]);
+});
+
+test('runs the file on the installed Node where that is another, and passes signals on', async () => {
+  const installed = join(root, 'node_modules/.bin/node');
+  await cp(process.execPath, installed);
+  const { child, line } = start(process.execPath, RUN);
+  const started = await line(0);
+  expect(started).toMatchObject({ node: await realpath(installed), arguments: ['one', '--two'] });
+  expect(started.pid).not.toBe(child.pid);
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([3, null]);
+});
+
+test('ends when the shell that npm started is ended', async () => {
+  await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+  const command = `"${process.execPath}" ${RUN.join(' ')}; exit 0`;
+  const { child, line } = start('sh', ['-c', command], { npm_lifecycle_event: 'start' });
+  await line(0);
+  child.kill('SIGKILL');
+  expect(await line(1)).toEqual({ ended: true });
+});
+
+test('no command relies on scripts that npm leaves out where ignore-scripts is set', () => {
+  const { scripts } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8'));
+  expect(Object.keys(scripts).filter((name) => /^(pre|post)/.test(name))).toEqual([]);
+});
