@@ -9,7 +9,8 @@ import { CURSOR_SAVE_INTERVAL_MS } from '../src/in-process/consumer-cursor.ts';
 import { openInProcessHub } from '../src/in-process/hub.ts';
 import type { InProcessBus } from '../src/in-process/in-process-bus.ts';
 import { controlEvent } from './contract/sample-messages.ts';
-import { logMessage, ManualClock, openLog, temporaryDirectory } from './in-process-fixture.ts';
+import { logMessage, openLog, temporaryDirectory } from './in-process-fixture.ts';
+import { ManualClock } from './manual-clock.ts';
 
 const { auditWriter } = consumers;
 

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Clock } from '../src/calls/clock.ts';
 import { DurableLog, type DurableLogOptions } from '../src/in-process/durable-log.ts';
 import type { LogMessage, LogRecord } from '../src/in-process/log-record.ts';
 
@@ -11,33 +10,6 @@ export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'gateway-bus-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   return directory;
-}
-
-/** A clock that stands still until it is told to go on. */
-export class ManualClock implements Clock {
-  #now = 1_000_000;
-  readonly #tasks = new Map<() => void, number>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(delayMs: number, task: () => void): () => void {
-    const entry = () => task();
-    this.#tasks.set(entry, this.#now + delayMs);
-    return () => this.#tasks.delete(entry);
-  }
-
-  advance(durationMs: number): void {
-    this.#now += durationMs;
-    for (;;) {
-      const due = [...this.#tasks].filter(([, at]) => at <= this.#now);
-      const [first] = due.sort(([, left], [, right]) => left - right);
-      if (!first) return;
-      this.#tasks.delete(first[0]);
-      first[0]();
-    }
-  }
 }
 
 export interface OpenedLog {

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import type { DurableLog } from '../src/in-process/durable-log.ts';
 import { LogReader } from '../src/in-process/log-reader.ts';
 import { encodeRecord } from '../src/in-process/log-record.ts';
-import { logMessage, ManualClock, openLog, temporaryDirectory } from './in-process-fixture.ts';
+import { logMessage, openLog, temporaryDirectory } from './in-process-fixture.ts';
+import { ManualClock } from './manual-clock.ts';
 
 const RECORD_BYTES = encodeRecord(logMessage('id-0'), 1, 0).length;
 

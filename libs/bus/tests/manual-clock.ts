@@ -15,11 +15,15 @@ export class ManualClock implements Clock {
     return () => this.#tasks.delete(entry);
   }
 
-  /** Runs what is due by then, in the order of its time. */
+  /** Runs what is due by then, in the order of its time, and what that makes due. */
   advance(durationMs: number): void {
     this.#now += durationMs;
-    for (const [task, at] of [...this.#tasks].sort(([, left], [, right]) => left - right)) {
-      if (at <= this.#now && this.#tasks.delete(task)) task();
+    for (;;) {
+      const due = [...this.#tasks].filter(([, at]) => at <= this.#now);
+      const [first] = due.sort(([, left], [, right]) => left - right);
+      if (!first) return;
+      this.#tasks.delete(first[0]);
+      first[0]();
     }
   }
 
