@@ -127,6 +127,25 @@ describe('POST /v1/messages', () => {
     expect(event).toMatchObject({ status, errorCode: code });
   });
 
+  test('does not say that a stream is whole before its attempt is on record', async () => {
+    const gateway = await startHarness({
+      worker: async (call) => {
+        openAnswer(call);
+        await call.data(Buffer.from('event: ping\ndata: {"type":"ping"}\n\n'));
+        await call.data(Buffer.from('event: message_stop\ndata: {"type":"message_stop"}\n\n'));
+        await call.fail(new GatewayError('stream_interrupted', 'No.'), attemptedBy(call));
+      },
+    });
+    const response = await post(gateway, { stream: true });
+    const pieces: string[] = [];
+    const reading = async () => {
+      for await (const text of response.body?.pipeThrough(new TextDecoderStream()) ?? [])
+        pieces.push(text);
+    };
+    await expect(reading()).rejects.toThrow();
+    expect(pieces.join('')).toMatch(/^event: ping\n.*\n\nevent: error\n.*\n\n$/);
+  });
+
   test('says an error inside a stream as an event, and does not end it cleanly', async () => {
     const start = 'event: message_start\ndata: {"type":"message_start"}\n\n';
     const gateway = await startHarness({
