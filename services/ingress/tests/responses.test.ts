@@ -20,10 +20,18 @@ import {
 const PEPPER = 'pepper-of-the-tests';
 const TENANT = 'default';
 
-function post({ origin }: Harness, fields: object): Promise<Response> {
+function post(
+  { origin }: Harness,
+  fields: object,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(`${origin}/v1/responses`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${CLIENT_KEY}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${CLIENT_KEY}`,
+      'content-type': 'application/json',
+      ...headers,
+    },
     body: JSON.stringify({ model: 'two-targets', input: 'Hello', ...fields }),
   });
 }
@@ -70,6 +78,24 @@ describe('POST /v1/responses', () => {
     ]);
     const event = await gateway.finished(response.headers.get('x-request-id'));
     expect(event).toMatchObject({ endpoint: '/v1/responses', status: 200 });
+  });
+
+  test('never gives an answer that repeats what another request said', async () => {
+    const keys: string[] = [];
+    const gateway = await startHarness({
+      cache: async ({ value }) => {
+        keys.push(value.key);
+        return { value: {} };
+      },
+    });
+    for (const fields of [{}, { metadata: { a: 'b' } }, { store: true }, { user: 'someone' }]) {
+      await post(
+        gateway,
+        { temperature: 0, store: false, ...fields },
+        { 'x-gateway-cache-ttl': '60' },
+      );
+    }
+    expect(new Set(keys).size).toBe(4);
   });
 
   test('goes on with an earlier response where that is kept', async () => {

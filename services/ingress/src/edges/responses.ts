@@ -17,7 +17,10 @@ export function responsesEdge(pepper: Secret): ClientEdge {
     dialect: 'responses',
     errors: responsesErrors,
     parse: ({ body, key }): RequestFacts => {
-      const { previousResponseId, ...facts } = parseResponsesRequest(body);
+      const { previousResponseId, ...read } = parseResponsesRequest(body);
+      // Nothing at the top is without effect here: the answer repeats `metadata` and its like, and
+      // only with `store` can its id be used again.
+      const facts = { ...read, parsed: { request: read.parsed } };
       const stateKey = responseIdKey(pepper.reveal(), key.tenant);
       const more = { stateKey };
       if (previousResponseId === undefined) return { ...facts, more };
