@@ -63,7 +63,6 @@ export async function startAllInOne(
     pepper: settings.pepper ?? (await loadPepper(directory)),
   };
   const keys = await KeyDirectory.open({ ...ingressSettings, bus: ingressContext.bus, logger });
-  const firstKeys = await makeFirstKeys(keys);
   const limiterContext = contextOf('rate-limiter');
   const limiter = loadPastAdmissions({
     audit,
@@ -81,6 +80,8 @@ export async function startAllInOne(
   resources.use(await startCache({ store: { kind: 'memory' } }, contextOf('cache')));
   resources.use(await startProviderWorker(settings.worker, contextOf('provider-worker')));
   const ingress = resources.use(await startIngress(ingressSettings, ingressContext));
+  // Last, since a start that fails would take their only texts with it.
+  const firstKeys = await makeFirstKeys(ingress.keys);
 
   const held = resources.move();
   return { ingress, firstKeys, [Symbol.asyncDispose]: () => held.disposeAsync() };
