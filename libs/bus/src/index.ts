@@ -22,6 +22,7 @@ export type {
 } from './bus.ts';
 export { lockDirectory } from './in-process/directory-lock.ts';
 export { type InProcessHub, openInProcessHub } from './in-process/hub.ts';
+export { replaceFile } from './in-process/replace-file.ts';
 export { NatsSetupError } from './nats/connection-keeper.ts';
 export { connectNatsBus } from './nats/nats-bus.ts';
 export type { NatsBusOptions } from './nats/nats-bus-options.ts';

@@ -9,6 +9,8 @@ import {
   text,
 } from '@gateway/runtime';
 
+export const PEPPER_LENGTH_MIN = 16;
+
 export interface EmbeddedSettings {
   /** Held by one process at a time: events, keys, the audit's database and the pepper. */
   readonly directory: string;
@@ -29,7 +31,7 @@ export function readSettings(environment: Environment): EmbeddedSettings {
           }),
           pepper: secret('GATEWAY_KEY_PEPPER', {
             optional: true,
-            lengthMin: 16,
+            lengthMin: PEPPER_LENGTH_MIN,
             description: 'the secret that keys are hashed with; made when it is not set',
           }),
         },

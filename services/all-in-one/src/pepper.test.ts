@@ -24,6 +24,17 @@ describe('loadPepper', () => {
     expect((await loadPepper(directory)).reveal()).not.toBe(made);
   });
 
+  test.each([
+    { name: 'at the bound', text: 'a'.repeat(16), is: true },
+    { name: 'one character too short', text: 'a'.repeat(15), is: false },
+    { name: 'that a crash left empty', text: '', is: false },
+  ])('takes a pepper $name: $is', async ({ text, is }) => {
+    await writeFile(join(directory, 'key-pepper'), `${text}\n`);
+    const loading = loadPepper(directory);
+    if (is) expect((await loading).reveal()).toBe(text);
+    else await expect(loading).rejects.toThrow('key-pepper holds no pepper of 16 characters');
+  });
+
   test('takes the one that is there', async () => {
     await writeFile(join(directory, 'key-pepper'), 'a-pepper-of-the-operator\n');
     expect((await loadPepper(directory)).reveal()).toBe('a-pepper-of-the-operator');
