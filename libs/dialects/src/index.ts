@@ -32,7 +32,11 @@ export { type MessagesRequestFacts, parseMessagesRequest } from './messages/pars
 export { MESSAGES_PARAMETER_SUPPORT } from './messages/support.ts';
 export { chooseDialect, openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';
-export { parseResponsesRequest, type ResponsesRequestFacts } from './responses/parse-request.ts';
+export {
+  parseResponsesRequest,
+  RESPONSES_PARAMETERS_REFUSED,
+  type ResponsesRequestFacts,
+} from './responses/parse-request.ts';
 export {
   type KeptResponse,
   openResponseId,

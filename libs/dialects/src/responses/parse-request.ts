@@ -16,7 +16,7 @@ export interface ResponsesRequestFacts {
 }
 
 /** What no provider is asked for, whatever it speaks, and why. */
-const REFUSED: Readonly<Record<string, string>> = {
+export const RESPONSES_PARAMETERS_REFUSED: Readonly<Record<string, string>> = {
   background: 'responses in the background are not supported: their usage could not be recorded',
   conversation: "conversations are not supported: use 'previous_response_id', or send all items",
 };
@@ -29,7 +29,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 export function parseResponsesRequest(body: Uint8Array): ResponsesRequestFacts {
   const parsed = asResponsesRequest(readRequestBody(body));
   checkModelName(parsed.model);
-  for (const [name, why] of Object.entries(REFUSED)) {
+  for (const [name, why] of Object.entries(RESPONSES_PARAMETERS_REFUSED)) {
     const value = parsed[name];
     if (value === undefined || value === null || value === false) continue;
     throw invalidField(name, `Unsupported parameter '${name}': ${why}.`, 'unsupported_parameter');
