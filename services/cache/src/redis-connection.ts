@@ -14,7 +14,7 @@ export interface RedisSettings {
 }
 
 const CONNECT_TIMEOUT_MS = 1_000;
-/** From a command to the end of its patience. A lookup may take 100 ms in all. */
+/** From a command to the end of its patience. The ingress waits 250 ms in all. */
 const COMMAND_TIMEOUT_MS = 60;
 /** Silence after a command until the connection is given up. */
 const SOCKET_TIMEOUT_MS = 200;

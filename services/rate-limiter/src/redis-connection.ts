@@ -14,7 +14,7 @@ export interface RedisSettings {
 }
 
 const CONNECT_TIMEOUT_MS = 1_000;
-/** From a command to the end of its patience. The caller's own is 250 ms. */
+/** From a command to the end of its patience. The ingress waits a second in all. */
 const COMMAND_TIMEOUT_MS = 200;
 /** Silence after a command until the connection is given up. */
 const SOCKET_TIMEOUT_MS = 400;
