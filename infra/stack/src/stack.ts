@@ -15,6 +15,7 @@ import {
   startRedis,
 } from '@gateway/testing';
 import { loadSecrets, type StackSecrets } from './secrets.ts';
+import { withoutSecretsOfOthers } from './secrets-of-others.ts';
 import { ServiceProcess } from './service-process.ts';
 
 /** The ingress first, so that nothing new comes in while the others finish what they have. */
@@ -71,7 +72,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const clientKey = options.environment.GATEWAY_API_KEY ?? secrets.clientKey;
   const adminKey = options.environment.GATEWAY_ADMIN_KEY ?? secrets.adminKey;
   const environmentOf = (service: ServiceName) => ({
-    ...options.environment,
+    ...withoutSecretsOfOthers(options.environment, service),
     ...serviceEnvironment(service, servers, secrets),
     ...(service === 'ingress' && {
       GATEWAY_PORT: String(httpPort),
