@@ -38,7 +38,7 @@ describe('readGatewayFile', () => {
     const { providers, models, timeouts, cache, keyLimit } = readGatewayFile(undefined, undefined);
     expect(providers.map(({ name }) => name)).toEqual(['openai', 'anthropic', 'google', 'demo']);
     expect(models.map(({ match }) => match)).toEqual(
-      expect.arrayContaining(['gpt-*', 'claude-*', 'gemini-*', 'demo']),
+      expect.arrayContaining(['gpt-*', 'text-embedding-*', 'claude-*', 'gemini-*', 'demo']),
     );
     expect(timeouts).toEqual(DEFAULT_TIMEOUTS);
     expect(cache).toEqual({ enabled: true, ttlSeconds: 3600 });
