@@ -69,14 +69,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   });
 
   const httpPort = options.httpPort || (await freeLoopbackPort());
-  const clientKey = options.environment.GATEWAY_API_KEY ?? secrets.clientKey;
-  const adminKey = options.environment.GATEWAY_ADMIN_KEY ?? secrets.adminKey;
+  const clientKey = options.environment.GATEWAY_API_KEY || secrets.clientKey;
+  const adminKey = options.environment.GATEWAY_ADMIN_KEY || secrets.adminKey;
   const environmentOf = (service: ServiceName) => ({
     ...withoutSecretsOfOthers(options.environment, service),
     ...serviceEnvironment(service, servers, secrets),
     ...(service === 'ingress' && {
       GATEWAY_PORT: String(httpPort),
-      GATEWAY_KEY_PEPPER: secrets.pepper,
+      GATEWAY_KEY_PEPPER: options.environment.GATEWAY_KEY_PEPPER || secrets.pepper,
       GATEWAY_API_KEY: clientKey,
       GATEWAY_ADMIN_KEY: adminKey,
     }),
