@@ -11,8 +11,8 @@ const MODELS = [
 ] as const;
 
 const EMBEDDING_MODELS = [
-  { provider: 'openai', model: 'openai/text-embedding-3-small', dimensions: 1_536 },
-  { provider: 'google', model: 'google/gemini-embedding-001', dimensions: 3_072 },
+  { provider: 'openai', model: 'text-embedding-3-small', dimensions: 1_536 },
+  { provider: 'google', model: 'gemini-embedding-001', dimensions: 3_072 },
 ] as const;
 
 const LIMIT_WINDOW_SECONDS = 2;

@@ -120,9 +120,25 @@ const genai: Client = {
 
 describeClient(genai);
 
+test.each(['gpt-4o-mini', 'claude-sonnet-4-5', 'gemini-2.5-flash'])(
+  '@google/genai chats with %s over several turns',
+  async (model) => {
+    const client = open({ baseUrl: inject('baseUrl'), apiKey: inject('clientKey') });
+    const chat = client.chats.create({ model, config: { systemInstruction: 'Be terse.' } });
+    await chat.sendMessage({ message: 'one' });
+    const chunks = await Array.fromAsync(
+      await chat.sendMessageStream({ message: 'two sim:show=request' }),
+    );
+    const seen = JSON.parse(chunks.map(({ text }) => text ?? '').join(''));
+    expect(seen.system).toBe('Be terse.');
+    const texts = seen.turns.map(({ text }: { text: string }) => text);
+    expect(texts).toEqual(['one', 'Echo: one', 'two sim:show=request']);
+  },
+);
+
 test('@google/genai asks for one vector', async () => {
   const client = open({ baseUrl: inject('baseUrl'), apiKey: inject('clientKey') });
-  const model = 'google/gemini-embedding-001';
+  const model = 'gemini-embedding-001';
   const { embeddings } = await client.models.embedContent({ model, contents: 'one' });
   expect(embeddings?.map(({ values }) => values?.length)).toEqual([3_072]);
 });

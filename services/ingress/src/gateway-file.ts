@@ -33,7 +33,9 @@ const DEMO_PROVIDER: ProviderDefinition = { name: 'demo', kind: 'demo' };
 const DEMO_ROUTE: ModelRoute = { match: 'demo', targets: [{ provider: 'demo' }] };
 
 const BUILT_IN_ROUTES: readonly ModelRoute[] = [
-  ...['gpt-*', 'chatgpt-*', 'o1*', 'o3*', 'o4*'].map((match) => routeTo('openai', match)),
+  ...['gpt-*', 'chatgpt-*', 'o1*', 'o3*', 'o4*', 'text-embedding-*'].map((match) =>
+    routeTo('openai', match),
+  ),
   routeTo('anthropic', 'claude-*'),
   routeTo('google', 'gemini-*'),
 ];
