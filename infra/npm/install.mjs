@@ -31,9 +31,9 @@ function majorOf(version) {
   return Number(version.replace(/^v/, '').split('.')[0]);
 }
 
-function lockedPackages(file) {
+function lockedPackages(directory, file) {
   try {
-    return JSON.parse(readFileSync(join(root, file), 'utf8')).packages ?? {};
+    return JSON.parse(readFileSync(join(directory, file), 'utf8')).packages ?? {};
   } catch {
     return undefined;
   }
@@ -54,12 +54,12 @@ function isInstalled(wanted, installed, production) {
   });
 }
 
-function install(production) {
+function install(directory, production) {
   process.stdout.write('Installing packages (once, and after each change of the lockfile)\n');
   const mode = production ? '--omit=dev' : '--include=dev';
   // The level hides the engine warnings of an older Node, which does not run the sources.
   const npm = spawnSync('npm', ['ci', mode, '--loglevel=error', '--no-audit', '--no-fund'], {
-    cwd: root,
+    cwd: directory,
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: INSTALL_TIMEOUT_MS,
     shell: process.platform === 'win32',
@@ -98,6 +98,22 @@ function advice() {
   return `Install Node ${NODE_MAJOR_OF_SOURCES} or newer, or run npm ci with optional packages.`;
 }
 
+/** Installs what the lockfile of a directory wants. Returns whether that was needed. */
+function ensurePackages(directory, production) {
+  const wanted = lockedPackages(directory, 'package-lock.json');
+  if (wanted === undefined) fail('package-lock.json is missing or not readable.');
+  const installed = lockedPackages(directory, 'node_modules/.package-lock.json') ?? {};
+  if (isInstalled(wanted, installed, production)) return false;
+  const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
+  install(directory, production && !hasDevelopment);
+  return true;
+}
+
+/** The same for a package below the root that has a lockfile of its own. */
+export function ensureOwnPackages(path) {
+  ensurePackages(join(root, path), false);
+}
+
 /**
  * Sees to it that the packages are there. Returns the Node that runs the sources, or ends the process
  * and says why there is none.
@@ -106,14 +122,7 @@ export function ensureInstalled(production) {
   if (majorOf(process.version) < NODE_MAJOR_MIN) {
     fail(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.version}.`);
   }
-  const wanted = lockedPackages('package-lock.json');
-  if (wanted === undefined) fail('package-lock.json is missing or not readable.');
-  const installed = lockedPackages('node_modules/.package-lock.json') ?? {};
-  const needed = !isInstalled(wanted, installed, production);
-  if (needed) {
-    const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
-    install(production && !hasDevelopment);
-  }
+  const needed = ensurePackages(root, production);
   const pinned = pinnedNode();
   if (needed || pinned === undefined) checkNodeOfSources(pinned);
   return pinned ?? process.execPath;

@@ -1,5 +1,6 @@
 /** The real script in a directory of its own, with an `npm` on PATH that only writes down its call. */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -89,6 +90,25 @@ test('passes on what npm says when it fails, and its status', async () => {
   const { status, stderr } = run();
   expect(status).toBe(3);
   expect(stderr).toContain('npm error no network');
+});
+
+test('installs a package with a lockfile of its own where that is, and only once', async () => {
+  const directory = join(root, 'tests/own');
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
+  await writeNpm('mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json');
+  const script = join(root, 'own.mjs');
+  const imported = "import { ensureOwnPackages } from './infra/npm/install.mjs';";
+  await writeFile(script, `${imported}\nensureOwnPackages('tests/own');\n`);
+  for (let time = 0; time < 2; time += 1) {
+    const { status } = spawnSync(process.execPath, [script], {
+      encoding: 'utf8',
+      env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
+    });
+    expect(status).toBe(0);
+  }
+  expect(await calls()).toEqual([expect.stringMatching(/^ci --include=dev /)]);
+  expect(existsSync(join(directory, 'node_modules'))).toBe(true);
 });
 
 test('names the lockfile when it is missing', async () => {

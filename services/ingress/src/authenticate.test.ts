@@ -31,6 +31,7 @@ describe('authenticate', () => {
     expect(ask('/v1beta/models/m:countTokens?alt=sse')).toBe(record);
     for (const query of [`key=${KEY}`, 'alt=sse&key=x', '%6bey=x', 'key']) {
       expect(() => ask(`/v1beta/models/m:a?${query}`)).toThrowError(/x-goog-api-key/);
+      expect(() => ask(`/v1/models/m:a?${query}`)).toThrowError(/x-goog-api-key/);
     }
     expect(ask('/admin/v1/requests?key=of-a-row')).toBe(record);
   });

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError, type KeyRecord } from '@gateway/protocol';
 import type { KeyDirectory } from './key-directory.ts';
 
-const GOOGLE_PREFIX = '/v1beta/';
+const GOOGLE_PREFIX = /^\/v1(beta\/|\/models\/)/;
 
 /**
  * The key that the request's headers name: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.
@@ -27,7 +27,7 @@ export function authenticate(
 /** Google takes a key there; but addresses end up in logs. */
 function refuseKeyInAddress({ url = '' }: Pick<IncomingMessage, 'url'>): void {
   const start = url.indexOf('?');
-  if (!url.startsWith(GOOGLE_PREFIX) || start === -1) return;
+  if (!GOOGLE_PREFIX.test(url) || start === -1) return;
   if (!new URLSearchParams(url.slice(start)).has('key')) return;
   throw new GatewayError(
     'authentication_failed',

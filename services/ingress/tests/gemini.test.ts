@@ -69,6 +69,16 @@ describe('a client of Google', () => {
     });
   });
 
+  test('may ask for version 1 of the API, as the current client does', async () => {
+    const { gateway, asked } = await startAsked();
+    const response = await post(gateway, '/v1/models/one-target:generateContent', HELLO);
+    expect(await response.text()).toBe(ANSWER);
+    expect(asked).toMatchObject([{ dialect: 'gemini', model: 'one-target' }]);
+    expect(await gateway.finished(response.headers.get('x-request-id'))).toMatchObject({
+      endpoint: '/v1/models/{model}:generateContent',
+    });
+  });
+
   test.for(['meta/llama-3', 'meta%2Fllama-3'])(
     'may name a model with a slash: %s',
     async (model) => {

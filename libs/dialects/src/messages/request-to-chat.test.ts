@@ -231,6 +231,7 @@ describe('messagesRequestToChat', () => {
     ],
     ['servers', { mcp_servers: [{ name: 's' }] }, 'mcp_servers', /mcp_servers/],
     ['a container', { container: 'c' }, 'container', /container/],
+    ['a thread', { thread: { type: 'create' } }, 'thread', /'thread'/],
     [
       'a file by its id',
       userBlock({ type: 'image', source: { type: 'file', file_id: 'f' } }),

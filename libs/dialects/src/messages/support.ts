@@ -31,6 +31,8 @@ export const MESSAGES_PARAMETER_SUPPORT = {
   speed: 'dropped',
   container: 'refused',
   mcp_servers: 'refused',
+  /** Anthropic keeps the messages before, and the request has the new ones alone. */
+  thread: 'refused',
 } as const satisfies Record<string, Support>;
 
 /** Throws `invalid_request` for the first parameter that only Anthropic can be asked for. */

@@ -26,8 +26,11 @@ function edgesOf(pepper: Secret): Readonly<Record<string, ClientEdge>> {
   };
 }
 
-/** A model and one of its methods, such as `gemini-2.5-flash:generateContent`. */
-const GEMINI_URL = '/v1beta/models/*';
+/**
+ * A model and one of its methods, such as `gemini-2.5-flash:generateContent`. Google's clients ask for
+ * version 1 since `@google/genai` 3, older ones for the other.
+ */
+const GEMINI_URLS = ['/v1/models/*', '/v1beta/models/*'] as const;
 
 export function inference(
   app: FastifyInstance,
@@ -42,12 +45,14 @@ export function inference(
     app.post(url, { config }, (request, reply) => answerOn(context, request, reply, asked));
   }
   const config = { access: 'client', errors: googleErrors } as const;
-  app.post<GeminiRoute>(GEMINI_URL, { config }, async (request, reply) => {
-    const address = readGeminiAddress(request.params['*']);
-    const edge = geminiEdge(address, request.query.alt === 'sse');
-    const endpoint = GEMINI_URL.replace('*', `{model}:${address.method}`);
-    await answerOn(context, request as FastifyRequest, reply, { edge, endpoint });
-  });
+  for (const url of GEMINI_URLS) {
+    app.post<GeminiRoute>(url, { config }, async (request, reply) => {
+      const address = readGeminiAddress(request.params['*']);
+      const edge = geminiEdge(address, request.query.alt === 'sse');
+      const endpoint = url.replace('*', `{model}:${address.method}`);
+      await answerOn(context, request as FastifyRequest, reply, { edge, endpoint });
+    });
+  }
 }
 
 interface GeminiRoute {
