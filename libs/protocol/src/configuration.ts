@@ -15,6 +15,8 @@ export const PROVIDER_KINDS = [
   'openai-compatible',
   'anthropic',
   'google',
+  'azure',
+  'vertex',
   'demo',
 ] as const;
 export type ProviderKind = (typeof PROVIDER_KINDS)[number];
@@ -45,6 +47,19 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   totalMs: 600_000,
 };
 
+const QUERY_PARAMETERS_MAX = 8;
+
+/** Parameters of an address that every call of a provider has, such as `api-version`. No secrets. */
+export const providerQuery = z
+  .record(z.string().regex(/^[A-Za-z0-9._-]{1,64}$/), z.string().min(1).max(256))
+  .refine((query) => Object.keys(query).length <= QUERY_PARAMETERS_MAX, {
+    message: `at most ${QUERY_PARAMETERS_MAX} parameters`,
+  });
+
+/** Both become parts of an address, so they are closed alphabets. */
+export const googleProject = z.string().regex(/^[a-z][a-z0-9.:-]{0,63}$|^[0-9]{1,20}$/);
+export const googleLocation = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
+
 export const providerDefinition = z.object({
   name: providerName,
   kind: z.enum(PROVIDER_KINDS),
@@ -52,6 +67,13 @@ export const providerDefinition = z.object({
   baseUrl: z.url({ protocol: /^https?$/ }).optional(),
   /** Absent: the worker's setting of the vendor, or no credential for a server that wants none. */
   credential: secretReference.optional(),
+  /** `openai-compatible` and `azure`: whether the server speaks the Responses API, too. */
+  responses: z.boolean().optional(),
+  /** `openai-compatible` and `azure`. */
+  query: providerQuery.optional(),
+  /** `vertex`: whose quota and bill it is, and where the models run. */
+  project: googleProject.optional(),
+  location: googleLocation.optional(),
 });
 
 export const modelTarget = z.object({

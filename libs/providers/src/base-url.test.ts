@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseBaseUrl } from './base-url.ts';
+import { parseBaseUrl, withQuery } from './base-url.ts';
 
 describe('parseBaseUrl', () => {
   test.each([
@@ -22,5 +22,15 @@ describe('parseBaseUrl', () => {
 
   test.each(['ftp://host', 'file:///etc/passwd', 'host:8080', 'nothing'])('refuses %s', (text) => {
     expect(() => parseBaseUrl(text)).toThrow(TypeError);
+  });
+});
+
+describe('withQuery', () => {
+  test.each([
+    ['/a', {}, '/a'],
+    ['/a', { 'api-version': '2024-10-21' }, '/a?api-version=2024-10-21'],
+    ['/a?alt=sse', { x: 'a&b', y: '1' }, '/a?alt=sse&x=a%26b&y=1'],
+  ])('%s with %j is %s', (path, query, expected) => {
+    expect(withQuery(path, query)).toBe(expected);
   });
 });

@@ -7,6 +7,13 @@ export interface BaseUrl {
   pathOf(path: string): string;
 }
 
+/** A path with the parameters of a query behind those that it has. */
+export function withQuery(path: string, query: Readonly<Record<string, string>>): string {
+  const text = new URLSearchParams(query).toString();
+  if (text === '') return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${text}`;
+}
+
 /**
  * Reads a base URL as the vendors' SDKs take it: with or without a path, which is kept, and with or
  * without a slash at its end. Throws a TypeError for what is no URL of http or https.

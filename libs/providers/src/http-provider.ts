@@ -1,7 +1,8 @@
 import type { ProviderRequest, SpokenDialects } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
-import { Pool } from 'undici';
-import { type BaseUrl, parseBaseUrl } from './base-url.ts';
+import type { Pool } from 'undici';
+import { type BaseUrl, parseBaseUrl, withQuery } from './base-url.ts';
+import { openPool, USER_AGENT } from './connection-pool.ts';
 import {
   MODELS_MAX,
   type Provider,
@@ -10,19 +11,12 @@ import {
   type SendOptions,
 } from './provider.ts';
 import type { HttpProviderKind, ModelPage } from './provider-kind.ts';
+import type { TokenSource } from './token-source.ts';
 import { callUpstream } from './upstream-call.ts';
 import { badResponse } from './upstream-error.ts';
 
-const USER_AGENT = 'ai-api-gateway';
 /** Correlates a provider's log with ours. The one thing of the gateway's inside that goes out. */
 const REQUEST_ID_HEADER = 'x-gateway-request-id';
-
-/** Servers close idle connections too, often after 5 s; a request sent into such a close is lost. */
-const KEEP_ALIVE_MS = 4_000;
-const KEEP_ALIVE_MS_MAX = 60_000;
-const HEADER_BYTES_MAX = 32 * 1024;
-/** The longest that a configuration may ask for; each call has its own, shorter or equal. */
-const CONNECT_MS_MAX = 60_000;
 
 const MODEL_PAGES_MAX = 10;
 const MODEL_PAGE_BYTES_MAX = 4 * 1024 * 1024;
@@ -37,6 +31,7 @@ export interface HttpProviderOptions {
   readonly name: string;
   readonly kind: ProviderKind;
   readonly baseUrl: string;
+  readonly query?: Readonly<Record<string, string>> | undefined;
   readonly credential: string | undefined;
   /** Sockets to the provider; further calls wait for one until their connect timeout. */
   readonly connectionsMax: number;
@@ -49,7 +44,9 @@ export class HttpProvider implements Provider {
   readonly dialects: SpokenDialects;
   readonly #kind: HttpProviderKind;
   readonly #baseUrl: BaseUrl;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #query: Readonly<Record<string, string>>;
+  readonly #credential: string | undefined;
+  readonly #tokens: TokenSource | undefined;
   readonly #pool: Pool;
 
   constructor(kind: HttpProviderKind, options: HttpProviderOptions) {
@@ -58,17 +55,13 @@ export class HttpProvider implements Provider {
     this.dialects = kind.dialects;
     this.#kind = kind;
     this.#baseUrl = parseBaseUrl(options.baseUrl);
-    this.#headers = kind.headers(options.credential);
-    this.#pool = new Pool(this.#baseUrl.origin, {
-      connections: options.connectionsMax,
-      pipelining: 1,
-      // A cancelled call has to close its socket, not a stream among others.
-      allowH2: false,
-      connectTimeout: CONNECT_MS_MAX,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS_MAX,
-      maxHeaderSize: HEADER_BYTES_MAX,
-    });
+    this.#query = options.query ?? {};
+    this.#credential = options.credential;
+    this.#tokens =
+      options.credential === undefined
+        ? undefined
+        : kind.openTokens?.(options.name, options.credential);
+    this.#pool = openPool(this.#baseUrl.origin, options.connectionsMax);
   }
 
   get serverAddress(): string {
@@ -79,22 +72,29 @@ export class HttpProvider implements Provider {
     return this.#baseUrl.port;
   }
 
-  send(request: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
-    return callUpstream(this.#pool, {
+  async send(asked: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
+    const request = this.#kind.adapt?.(asked) ?? asked;
+    const { stream, timeouts, signal } = options;
+    const begunAt = performance.now();
+    const token = await this.#tokens?.take(signal, timeouts.totalMs);
+    const waitedMs = token === undefined ? 0 : Math.ceil(performance.now() - begunAt);
+    const answer = await callUpstream(this.#pool, {
       provider: this.name,
       method: request.method ?? 'POST',
-      path: this.#baseUrl.pathOf(request.path),
+      path: this.#pathOf(request.path),
       headers: {
         ...this.#kind.defaultHeaders,
         ...request.headers,
-        ...this.#ownHeaders(options.stream ? 'text/event-stream' : 'application/json'),
+        ...this.#ownHeaders(stream ? 'text/event-stream' : 'application/json', token),
         [REQUEST_ID_HEADER]: options.requestId,
       },
       ...(request.method === undefined && { body: request.body }),
-      timeouts: options.timeouts,
-      signal: options.signal,
+      timeouts: { ...timeouts, totalMs: Math.max(1, timeouts.totalMs - waitedMs) },
+      signal,
       onSent: options.onSent,
     });
+    if (answer.status === 401 && token !== undefined) this.#tokens?.forget(token);
+    return answer;
   }
 
   async listModels(signal: AbortSignal): Promise<readonly ProviderModel[]> {
@@ -109,19 +109,23 @@ export class HttpProvider implements Provider {
     return models.slice(0, MODELS_MAX);
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#tokens?.close()]);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#pool.destroy();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#tokens?.[Symbol.asyncDispose]()]);
+  }
+
+  #pathOf(path: string): string {
+    return withQuery(this.#baseUrl.pathOf(path), this.#query);
   }
 
   async #readModelPage(path: string, signal: AbortSignal): Promise<ModelPage> {
     const answer = await callUpstream(this.#pool, {
       provider: this.name,
       method: 'GET',
-      path: this.#baseUrl.pathOf(path),
+      path: this.#pathOf(path),
       headers: { ...this.#kind.defaultHeaders, ...this.#ownHeaders('application/json') },
       timeouts: MODEL_LIST_TIMEOUTS,
       signal,
@@ -139,9 +143,9 @@ export class HttpProvider implements Provider {
     }
   }
 
-  #ownHeaders(accept: string): Record<string, string> {
+  #ownHeaders(accept: string, credential = this.#credential): Record<string, string> {
     return {
-      ...this.#headers,
+      ...this.#kind.headers(credential),
       accept,
       'accept-encoding': 'identity',
       'user-agent': USER_AGENT,

@@ -3,15 +3,20 @@ import { anthropic } from './anthropic.ts';
 import { DemoProvider } from './demo-provider.ts';
 import { google } from './google.ts';
 import { HttpProvider } from './http-provider.ts';
-import { openai, openaiCompatible } from './openai.ts';
+import { azure, openai, openaiCompatible } from './openai.ts';
 import type { Provider } from './provider.ts';
 import type { HttpProviderKind } from './provider-kind.ts';
+import { vertex } from './vertex.ts';
 
-const HTTP_KINDS: Readonly<Record<Exclude<ProviderKind, 'demo'>, HttpProviderKind>> = {
-  openai,
+type KindOf = (definition: ProviderDefinition) => HttpProviderKind;
+
+const HTTP_KINDS: Readonly<Record<Exclude<ProviderKind, 'demo'>, KindOf>> = {
+  openai: () => openai,
   'openai-compatible': openaiCompatible,
-  anthropic,
-  google,
+  anthropic: () => anthropic,
+  google: () => google,
+  azure,
+  vertex,
 };
 
 export interface ProviderSettings {
@@ -23,12 +28,12 @@ export interface ProviderSettings {
 
 /**
  * Opens a provider; no connection is made yet. Throws `provider_auth_failed` when its kind needs a
- * credential and there is none, `unknown_target` when nothing says where it is.
+ * credential and there is none or it cannot be one, `unknown_target` when nothing says where it is.
  */
 export function openProvider(definition: ProviderDefinition, settings: ProviderSettings): Provider {
   const { name, kind } = definition;
   if (kind === 'demo') return new DemoProvider(name);
-  const httpKind = HTTP_KINDS[kind];
+  const httpKind = HTTP_KINDS[kind](definition);
   const baseUrl = definition.baseUrl ?? settings.baseUrl ?? httpKind.baseUrl;
   if (baseUrl === undefined) {
     const message = `No base URL is configured for provider ${name}.`;
@@ -39,5 +44,6 @@ export function openProvider(definition: ProviderDefinition, settings: ProviderS
     const message = `No API key is configured for provider ${name}.`;
     throw new GatewayError('provider_auth_failed', message, { provider: name });
   }
-  return new HttpProvider(httpKind, { name, kind, baseUrl, credential, connectionsMax });
+  const { query } = definition;
+  return new HttpProvider(httpKind, { name, kind, baseUrl, query, credential, connectionsMax });
 }

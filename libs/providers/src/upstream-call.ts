@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { joinBytes, readAll, readStart } from './answer-bytes.ts';
 import type { ProviderAnswer } from './provider.ts';
 import {
+  abortError,
   badResponse,
   type CallPhase,
   type CallTimeout,
@@ -136,14 +137,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#fail(upstreamError(this.#request.provider, this.#phase, error));
   }
 
-  readonly #onAbort = () => {
-    const { reason } = this.#request.signal;
-    const error =
-      reason instanceof GatewayError
-        ? reason
-        : new GatewayError('client_closed', 'The call was cancelled.', { cause: reason });
-    this.#fail(error);
-  };
+  readonly #onAbort = () => this.#fail(abortError(this.#request.signal));
 
   async *#read(): AsyncGenerator<Uint8Array, void, undefined> {
     try {

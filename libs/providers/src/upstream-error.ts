@@ -36,6 +36,13 @@ export function badResponse(
   });
 }
 
+/** What a call ends with that its caller has cancelled. */
+export function abortError({ reason }: AbortSignal): GatewayError {
+  return reason instanceof GatewayError
+    ? reason
+    : new GatewayError('client_closed', 'The call was cancelled.', { cause: reason });
+}
+
 /** What the HTTP client reports. Addresses stay in `detail`, which clients never see. */
 export function upstreamError(provider: string, phase: CallPhase, thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;

@@ -6,6 +6,7 @@ describe('an HTTP provider', () => {
   test.each([
     ['openai', '/v1', '/v1/chat/completions', 'authorization', `Bearer ${KEY}`],
     ['openai-compatible', '/a/v1/', '/a/v1/chat/completions', 'authorization', `Bearer ${KEY}`],
+    ['azure', '/openai/v1', '/openai/v1/chat/completions', 'api-key', KEY],
     ['anthropic', '', '/chat/completions', 'x-api-key', KEY],
     ['google', '/', '/chat/completions', 'x-goog-api-key', KEY],
   ] as const)(
@@ -165,16 +166,30 @@ describe('close', () => {
 });
 
 describe('openProvider', () => {
-  test.each(['openai', 'anthropic', 'google'] as const)('wants a credential for %s', (kind) => {
-    expect(() => open({ kind }, { credential: undefined })).toThrowError(
+  test.each([
+    { kind: 'openai' },
+    { kind: 'anthropic' },
+    { kind: 'google' },
+    { kind: 'azure', baseUrl: 'http://127.0.0.1:1/openai/v1' },
+    { kind: 'vertex', project: 'p', location: 'global' },
+  ] as const)('wants a credential for $kind', (definition) => {
+    expect(() => open(definition, { credential: undefined })).toThrowError(
       expect.objectContaining({ code: 'provider_auth_failed' }),
     );
   });
 
-  test('wants an address for an OpenAI-compatible provider', () => {
-    expect(() => open({ kind: 'openai-compatible' })).toThrowError(
-      expect.objectContaining({ code: 'unknown_target' }),
-    );
+  test.each(['openai-compatible', 'azure'] as const)('wants an address for %s', (kind) => {
+    expect(() => open({ kind })).toThrowError(expect.objectContaining({ code: 'unknown_target' }));
+  });
+
+  test.each([
+    [{ kind: 'openai-compatible' }, ['chat']],
+    [{ kind: 'openai-compatible', responses: true }, ['chat', 'responses']],
+    [{ kind: 'azure' }, ['chat', 'responses']],
+    [{ kind: 'azure', responses: false }, ['chat']],
+  ] as const)('speaks what %j says', (definition, dialects) => {
+    const provider = open({ ...definition, baseUrl: 'http://127.0.0.1:1/v1' });
+    expect(provider.dialects).toEqual(dialects);
   });
 
   test("takes the definition's address before the setting's", () => {

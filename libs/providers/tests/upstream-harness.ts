@@ -20,6 +20,8 @@ export interface UpstreamServer extends AsyncDisposable {
   readonly port: number;
   /** Headers and path of each request, in order. */
   readonly requests: readonly IncomingMessage[];
+  /** The body of each request that has come whole. */
+  readonly bodies: readonly string[];
 }
 
 /** A provider's server on a free loopback port. */
@@ -27,10 +29,17 @@ export async function startUpstream(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<UpstreamServer> {
   const requests: IncomingMessage[] = [];
+  const bodies: string[] = [];
   const listener: RequestListener = (request, response) => {
     requests.push(request);
-    request.resume();
-    request.once('end', () => answer(request, response));
+    let body = '';
+    request.setEncoding('utf8').on('data', (text) => {
+      body += text;
+    });
+    request.once('end', () => {
+      bodies.push(body);
+      answer(request, response);
+    });
   };
   const server = createServer(listener);
   server.listen(0, '127.0.0.1');
@@ -40,6 +49,7 @@ export async function startUpstream(
     url: `http://127.0.0.1:${port}`,
     port,
     requests,
+    bodies,
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();

@@ -15,6 +15,8 @@ export type Field<Value> = {
   readonly description: string;
   /** Whether `NAME_FILE` may name a file that holds the value. */
   readonly isSecret: boolean;
+  /** Whether the value may have several lines, such as a key file in JSON. */
+  readonly hasLines?: boolean;
   /** Turns the text into the value, or throws an `InvalidSetting`. */
   readonly parse: (text: string) => Value;
   /** What stands in for an absent setting; without it the setting is required. */
@@ -134,18 +136,25 @@ export function url<Options extends FieldOptions<string> & UrlOptions>(
   });
 }
 
+export type SecretOptions = FieldOptions<Secret> & {
+  readonly lengthMin?: number;
+  /** Whether it may have several lines; otherwise a second line is a problem. */
+  readonly hasLines?: boolean;
+};
+
 /** A secret; also as `NAME_FILE`. */
-export function secret<Options extends FieldOptions<Secret> & { readonly lengthMin?: number }>(
+export function secret<Options extends SecretOptions>(
   name: string,
   options: Options,
 ): Field<Outcome<Secret, Options>> {
-  const { lengthMin = 1 } = options;
-  return secretField(name, options, (value) => {
+  const { lengthMin = 1, hasLines = false } = options;
+  const parse = (value: string) => {
     if (value.length < lengthMin) {
       throw new InvalidSetting(`must have at least ${lengthMin} characters`);
     }
     return new Secret(value);
-  });
+  };
+  return { ...secretField(name, options, parse), hasLines };
 }
 
 /** A URL that may hold a password, so that the whole of it is a secret; also as `NAME_FILE`. */

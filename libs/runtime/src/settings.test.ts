@@ -151,6 +151,14 @@ describe('a secret', () => {
     ).not.toContain(CANARY);
   });
 
+  test('has several lines where its field says so', () => {
+    const document = `{\n  "key": "${CANARY}"\n}`;
+    const lines = { key: secret('KEY', { hasLines: true, description }) };
+    expect(parseSettings(lines, { KEY: document }).key.reveal()).toBe(document);
+    const fromFile = parseSettings(lines, { KEY_FILE: writeSecretFile(`${document}\n`) });
+    expect(fromFile.key.reveal()).toBe(document);
+  });
+
   test.each([
     ['a newline', `${CANARY}\n`],
     ['a carriage return and a newline', `${CANARY}\r\n`],

@@ -84,7 +84,7 @@ function readField(field: Field<unknown>, environment: Environment): unknown {
   for (const name of field.names) {
     const text = field.isSecret ? readSecretText(name, environment) : environment[name]?.trim();
     if (!text) continue;
-    if (CONTROL_CHARACTER.test(text)) {
+    if (!field.hasLines && CONTROL_CHARACTER.test(text)) {
       throw new InvalidSetting(`${name} must be one line without control characters`);
     }
     return parseNamed(name, text, field);

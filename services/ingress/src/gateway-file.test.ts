@@ -74,6 +74,47 @@ models:
     });
   });
 
+  test('takes the fields of each kind of provider', () => {
+    const { providers } = read(`
+providers:
+  azure:
+    kind: azure
+    base_url: https://mine.openai.azure.com/openai/deployments/gpt-5
+    api_key: {environment: AZURE_KEY}
+    responses: false
+    query: {api-version: '2024-10-21'}
+  vertex:
+    kind: vertex
+    project: example.com:my-project
+    location: europe-west4
+    api_key: {file: /run/secrets/vertex.json}
+  local: {kind: openai-compatible, base_url: 'http://127.0.0.1:1/v1', responses: true}
+`);
+    expect(providers.slice(-3)).toEqual([
+      {
+        name: 'azure',
+        kind: 'azure',
+        baseUrl: 'https://mine.openai.azure.com/openai/deployments/gpt-5',
+        credential: { environment: 'AZURE_KEY' },
+        responses: false,
+        query: { 'api-version': '2024-10-21' },
+      },
+      {
+        name: 'vertex',
+        kind: 'vertex',
+        credential: { file: '/run/secrets/vertex.json' },
+        project: 'example.com:my-project',
+        location: 'europe-west4',
+      },
+      {
+        name: 'local',
+        kind: 'openai-compatible',
+        baseUrl: 'http://127.0.0.1:1/v1',
+        responses: true,
+      },
+    ]);
+  });
+
   test('lets the limit of the file outrank that of the environment', () => {
     const environment = { requests: 1, windowSeconds: 1 };
     const path = written('limits: {requests: 9, window_seconds: 8}');
@@ -161,6 +202,43 @@ models:
     ]);
   });
 
+  test('of fields that a kind lacks or does not know are told, each with its line', () => {
+    expect(
+      problemsOf(`providers:
+  clouded:
+    kind: azure
+  google:
+    location: global
+  vertex:
+    kind: vertex
+    project: p
+    responses: true
+  openai:
+    query:
+      a: b
+    project: p
+  local:
+    kind: openai-compatible
+    base_url: http://127.0.0.1:1/v1
+    location: global
+`),
+    ).toEqual([
+      expect.stringMatching(/^3: provider clouded needs a base_url$/),
+      expect.stringMatching(/^5: provider google: location is for the kinds vertex$/),
+      expect.stringMatching(/^7: provider vertex needs a location$/),
+      expect.stringMatching(/^9: .* responses is for the kinds openai-compatible, azure$/),
+      expect.stringMatching(/^12: .* query is for the kinds openai-compatible, azure$/),
+      expect.stringMatching(/^13: .* project is for the kinds vertex$/),
+      expect.stringMatching(/^17: .* location is for the kinds vertex$/),
+    ]);
+  });
+
+  test('take eight parameters of a query', () => {
+    const parameters = many(8, (index) => `p${index}: a,`);
+    const local = `{kind: openai-compatible, base_url: 'http://x', query: {${parameters}}}`;
+    expect(problemsOf(`providers:\n  local: ${local.replaceAll('\n', ' ')}`)).toEqual([]);
+  });
+
   const single: [name: string, text: string | Buffer, problem: RegExp][] = [
     ['a syntax error', 'models:\n  - [', /^\d: /],
     ['a name twice', 'demo: true\ndemo: false', /^2: .*unique/],
@@ -175,6 +253,24 @@ models:
       'providers: {openai: {base_url: "http://u:p@x"}}',
       /user name or password/,
     ],
+    [
+      'a query in an address',
+      'providers: {openai: {base_url: "http://x/v1?api-version=1"}}',
+      /base_url: .*query/,
+    ],
+    [
+      'a key in a query',
+      'providers: {a: {kind: azure, base_url: "http://x", query: {api-key: sk-123}}}',
+      /query: must not hold a credential/,
+    ],
+    [
+      'nine parameters of a query',
+      `providers: {a: {kind: azure, base_url: "http://x", query: {
+        a: x, b: x, c: x, d: x, e: x, f: x, g: x, h: x, i: x }}}`,
+      /at most 8 parameters/,
+    ],
+    ['a location that leaves its host', 'providers: {v: {location: "a.b/c"}}', /v\.location/],
+    ['a project that leaves its path', 'providers: {v: {project: "a/../b"}}', /v\.project/],
     ['a secret instead of where it is', 'providers: {openai: {api_key: sk-123}}', /api_key/],
     [
       '61 providers',

@@ -15,13 +15,13 @@ import {
   type ProviderDefinition,
   providerName,
   type RequestLimit,
-  secretReference,
   type Timeouts,
   timeouts,
 } from '@gateway/protocol';
 import { SettingsError } from '@gateway/runtime';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { providerEntry, toProviderDefinition, wrongInEntry } from './provider-entry.ts';
 
 const BUILT_IN_PROVIDERS: readonly ProviderDefinition[] = [
   { name: 'openai', kind: 'openai' },
@@ -64,25 +64,9 @@ const fileTimeouts = z.strictObject({
   total_seconds: durationSeconds('totalMs'),
 });
 
-/** The configuration is shown to every service, so a password must not stand in an address. */
-const baseUrl = z.url({ protocol: /^https?$/ }).refine(
-  (text) => {
-    const { username, password } = new URL(text);
-    return username === '' && password === '';
-  },
-  { message: 'must not hold a user name or password', when: ({ issues }) => issues.length === 0 },
-);
-
 const gatewayFile = z.strictObject({
   providers: z
-    .record(
-      providerName,
-      z.strictObject({
-        kind: z.enum(PROVIDER_KINDS).optional(),
-        base_url: baseUrl.optional(),
-        api_key: secretReference.optional(),
-      }),
-    )
+    .record(providerName, providerEntry)
     .refine((providers) => Object.keys(providers).length <= PROVIDERS_MAX, {
       message: `at most ${PROVIDERS_MAX} providers`,
     })
@@ -217,8 +201,10 @@ function problemsOf(file: GatewayFile): readonly Problem[] {
     if (kind === undefined) {
       const message = `provider ${name} needs a kind: one of ${PROVIDER_KINDS.join(', ')}`;
       problems.push({ path, message });
-    } else if (kind === 'openai-compatible' && entry.base_url === undefined) {
-      problems.push({ path, message: `provider ${name} needs a base_url` });
+      continue;
+    }
+    for (const { field, message } of wrongInEntry(name, kind, entry)) {
+      problems.push({ path: field === undefined ? path : [...path, field], message });
     }
   }
   const names = new Set([...known.keys(), ...Object.keys(file.providers)]);
@@ -271,12 +257,7 @@ function mergeProviders(file: GatewayFile): ProviderDefinition[] {
   for (const [name, entry] of Object.entries(file.providers)) {
     const kind = entry.kind ?? merged.get(name)?.kind;
     if (kind === undefined) continue;
-    merged.set(name, {
-      name,
-      kind,
-      ...(entry.base_url !== undefined && { baseUrl: entry.base_url }),
-      ...(entry.api_key !== undefined && { credential: entry.api_key }),
-    });
+    merged.set(name, toProviderDefinition(name, kind, entry));
   }
   return [...merged.values()];
 }

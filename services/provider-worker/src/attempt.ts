@@ -261,7 +261,7 @@ function isConnectionLoss(thrown: unknown): boolean {
 
 /** A vendor's own name for its kind, whatever the operator calls it. */
 function spanProviderName({ kind, name }: Provider): string {
-  return kind === 'openai' || kind === 'anthropic' || kind === 'google' ? kind : name;
+  return kind === 'openai-compatible' || kind === 'demo' ? name : kind;
 }
 
 function spanUsage(usage: Usage) {

@@ -66,18 +66,28 @@ describe('readSettings', () => {
 describe('resolveSecret', () => {
   test('reads a variable or the file that it names', () => {
     const { resolveSecret } = readSettings({ A_KEY: 'one', B_KEY_FILE: fileWith('two') });
-    expect(resolveSecret({ environment: 'A_KEY' })?.reveal()).toBe('one');
-    expect(resolveSecret({ environment: 'B_KEY' })?.reveal()).toBe('two');
-    expect(resolveSecret({ environment: 'C_KEY' })).toBeUndefined();
+    expect(resolveSecret({ environment: 'A_KEY' }, 'line')?.reveal()).toBe('one');
+    expect(resolveSecret({ environment: 'B_KEY' }, 'line')?.reveal()).toBe('two');
+    expect(resolveSecret({ environment: 'C_KEY' }, 'line')).toBeUndefined();
   });
 
   test('reads a file', () => {
     const { resolveSecret } = readSettings({});
-    expect(resolveSecret({ file: fileWith('three\n') })?.reveal()).toBe('three');
+    expect(resolveSecret({ file: fileWith('three\n') }, 'line')?.reveal()).toBe('three');
+  });
+
+  test('takes several lines of a document alone', () => {
+    const document = '{\n  "type": "service_account"\n}';
+    const file = fileWith(`${document}\n`);
+    const { resolveSecret } = readSettings({ A_DOCUMENT: document });
+    expect(resolveSecret({ file }, 'document')?.reveal()).toBe(document);
+    expect(resolveSecret({ environment: 'A_DOCUMENT' }, 'document')?.reveal()).toBe(document);
+    expect(() => resolveSecret({ file }, 'line')).toThrowError(SettingsError);
+    expect(() => resolveSecret({ environment: 'A_DOCUMENT' }, 'line')).toThrowError(SettingsError);
   });
 
   test('throws for a file that is not there', () => {
     const { resolveSecret } = readSettings({});
-    expect(() => resolveSecret({ file: '/nowhere/secret' })).toThrowError(SettingsError);
+    expect(() => resolveSecret({ file: '/nowhere/secret' }, 'line')).toThrowError(SettingsError);
   });
 });

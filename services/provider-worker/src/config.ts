@@ -15,6 +15,8 @@ export interface VendorSettings {
   readonly baseUrl?: string | undefined;
 }
 
+export type SecretForm = 'line' | 'document';
+
 export interface WorkerSettings {
   /** Providers that this worker serves; undefined: all that are configured. */
   readonly providers: readonly string[] | undefined;
@@ -22,10 +24,10 @@ export interface WorkerSettings {
   readonly concurrency: number;
   readonly vendors: Readonly<Partial<Record<ProviderKind, VendorSettings>>>;
   /**
-   * The secret that the configuration refers to; undefined where it is not set. Throws a
-   * SettingsError for a file that cannot be read.
+   * The secret that the configuration refers to, one line or a document of several; undefined where
+   * it is not set. Throws a SettingsError for a file that cannot be read.
    */
-  readonly resolveSecret: (reference: SecretReference) => Secret | undefined;
+  readonly resolveSecret: (reference: SecretReference, form: SecretForm) => Secret | undefined;
 }
 
 const CONCURRENCY_MAX = 10_000;
@@ -86,17 +88,22 @@ export function readSettings(environment: Environment): WorkerSettings {
       anthropic: { apiKey: values.anthropicKey, baseUrl: values.anthropicBaseUrl },
       google: { apiKey: values.googleKey, baseUrl: values.googleBaseUrl },
     },
-    resolveSecret: (reference) => resolveSecret(reference, environment),
+    resolveSecret: (reference, form) => resolveSecret(reference, form, environment),
   };
 }
 
-function resolveSecret(reference: SecretReference, environment: Environment): Secret | undefined {
+function resolveSecret(
+  reference: SecretReference,
+  form: SecretForm,
+  environment: Environment,
+): Secret | undefined {
   const description = 'named as a credential in the configuration';
+  const hasLines = form === 'document';
   if ('environment' in reference) {
     const { environment: name } = reference;
-    const schema = { credential: secret(name, { optional: true, description }) };
+    const schema = { credential: secret(name, { optional: true, hasLines, description }) };
     return parseSettings(schema, environment).credential;
   }
-  const schema = { credential: secret('CREDENTIAL', { description }) };
+  const schema = { credential: secret('CREDENTIAL', { hasLines, description }) };
   return parseSettings(schema, { CREDENTIAL_FILE: reference.file }).credential;
 }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import type { Configuration, ProviderDefinition } from '@gateway/protocol';
 import { configuration, DEFAULT_TIMEOUTS } from '@gateway/protocol';
 import type { Environment } from '@gateway/runtime';
@@ -56,12 +57,14 @@ describe('ProviderDirectory', () => {
     directory.put(published(2, openai), 2);
     directory.put(published(3, { ...openai, baseUrl: 'http://127.0.0.1:1/v1' }), 3);
     directory.put(published(4, { ...openai, credential: { environment: 'OTHER_KEY' } }), 4);
-    const [first, second, third, fourth] = [1, 2, 3, 4].map((index) =>
+    directory.put(published(5, { ...openai, query: { a: 'b' } }), 5);
+    const [first, second, third, fourth, fifth] = [1, 2, 3, 4, 5].map((index) =>
       directory.find(revision(index), 'openai'),
     );
     expect(second).toBe(first);
     expect(third).not.toBe(first);
     expect(fourth).not.toBe(first);
+    expect(fifth).not.toBe(first);
   });
 
   test('keeps the newest revisions at the bound and drops the oldest past it', () => {
@@ -103,6 +106,25 @@ describe('ProviderDirectory', () => {
       'No API key is configured for provider openai.',
     );
     expect(() => directory.find(revision(1), 'openai')).toThrowError(code('provider_auth_failed'));
+  });
+
+  test('reads the key file of a service account, and refuses one that is none', () => {
+    const vertex = { kind: 'vertex', project: 'p', location: 'global' } as const;
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const account = {
+      type: 'service_account',
+      client_email: 'gateway@p.test',
+      private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    };
+    const directory = directoryWith({
+      ACCOUNT: JSON.stringify(account, undefined, 2),
+      BROKEN: '{\n"type": "service_account"\n}',
+    });
+    const good = { ...vertex, name: 'good', credential: { environment: 'ACCOUNT' } };
+    const bad = { ...vertex, name: 'bad', credential: { environment: 'BROKEN' } };
+    directory.put(published(1, good, bad), 1);
+    expect(directory.find(revision(1), 'good').serverAddress).toBe('aiplatform.googleapis.com');
+    expect(() => directory.find(revision(1), 'bad')).toThrowError(code('provider_auth_failed'));
   });
 
   test('serves only the providers that it is told to', () => {

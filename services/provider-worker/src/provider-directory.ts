@@ -135,7 +135,8 @@ export class ProviderDirectory implements AsyncDisposable {
   #credentialOf({ name, kind, credential }: ProviderDefinition): string | undefined {
     if (credential === undefined) return this.#settings.vendors[kind]?.apiKey?.reveal();
     try {
-      const found = this.#settings.resolveSecret(credential);
+      const form = kind === 'vertex' ? 'document' : 'line';
+      const found = this.#settings.resolveSecret(credential, form);
       if (found !== undefined) return found.reveal();
     } catch (thrown) {
       if (!(thrown instanceof SettingsError)) throw thrown;
@@ -156,6 +157,7 @@ export class ProviderDirectory implements AsyncDisposable {
   }
 }
 
-function identity({ name, kind, baseUrl, credential }: ProviderDefinition): string {
-  return JSON.stringify([name, kind, baseUrl, credential]);
+/** Every field counts: what was parsed has its fields in one order. */
+function identity(definition: ProviderDefinition): string {
+  return JSON.stringify(definition);
 }
