@@ -1,5 +1,5 @@
 /** A complete answer of each provider's dialect, whole and as the values of its stream's events. */
-import { type ClientDialect, GatewayError } from '@gateway/protocol';
+import { type ClientDialect, type ErrorCode, GatewayError } from '@gateway/protocol';
 import type { ProviderDialect } from '../src/index.ts';
 
 export interface ProviderAnswer {
@@ -9,6 +9,7 @@ export interface ProviderAnswer {
   readonly mark?: string;
   /** An error with status 200, as the vendor says it. */
   readonly error: object;
+  readonly errorCode: ErrorCode;
 }
 
 /** Each client's dialect with each that a provider may be asked in for it. */
@@ -60,6 +61,7 @@ const chat: ProviderAnswer = {
   ],
   mark: '[DONE]',
   error: { error: { message: 'The engine failed.', type: 'server_error', code: null } },
+  errorCode: 'provider_unavailable',
 };
 
 const toolUse = { type: 'tool_use', id: 'toolu_1', name: 'f', input: {} };
@@ -106,6 +108,7 @@ const messages: ProviderAnswer = {
     { type: 'message_stop' },
   ],
   error: { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } },
+  errorCode: 'provider_overloaded',
 };
 
 const geminiEnd = {
@@ -134,6 +137,7 @@ const gemini: ProviderAnswer = {
     geminiEnd,
   ],
   error: { error: { code: 503, message: 'Overloaded', status: 'UNAVAILABLE' } },
+  errorCode: 'provider_overloaded',
 };
 
 const output = [
@@ -175,6 +179,7 @@ const responses: ProviderAnswer = {
     },
   ],
   error: { error: { message: 'The engine failed.', type: 'server_error', code: null } },
+  errorCode: 'provider_unavailable',
 };
 
 export const ANSWERS: Readonly<Record<ProviderDialect, ProviderAnswer>> = {

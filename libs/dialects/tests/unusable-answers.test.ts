@@ -131,6 +131,14 @@ describe.each(PAIRS)('a client of %s and a provider of %s', (client, provider) =
     }
   });
 
+  test('know an error with status 200 for what it says', () => {
+    const { error, errorCode } = ANSWERS[provider];
+    const body = encode(JSON.stringify(error));
+    expect(codeOf(() => open(client, provider, false).answer(body))).toBe(errorCode);
+    const stream = open(client, provider, true).stream();
+    expect(codeOf(() => stream.push(encode(event(JSON.stringify(error)))))).toBe(errorCode);
+  });
+
   test.each([
     [500, HTML],
     [502, ''],
@@ -147,6 +155,19 @@ describe.each(PAIRS)('a client of %s and a provider of %s', (client, provider) =
     expect(error.message).not.toMatch(/html|aaa/i);
   });
 });
+
+// Anthropic and the Responses API say the end in an event, behind which there is nothing to hear.
+const OPEN_ENDED = PAIRS.filter(([, provider]) => provider === 'chat' || provider === 'gemini');
+
+test.each(OPEN_ENDED)(
+  'a client of %s hears the error that %s says behind its last event',
+  (client, provider) => {
+    const { events, error, errorCode } = ANSWERS[provider];
+    const stream = open(client, provider, true).stream();
+    const text = [...events, error].map((value) => event(JSON.stringify(value))).join('');
+    expect(codeOf(() => stream.push(encode(text)))).toBe(errorCode);
+  },
+);
 
 const NO_COUNT = { input_tokens: -1, totalTokens: '3' };
 const COUNTED = { messages: { input_tokens: 3 }, gemini: { totalTokens: 3 } };
