@@ -75,6 +75,15 @@ export async function startAllInOne(
   }).then((past) => startRateLimiter({ store: { kind: 'memory', past } }, limiterContext));
   await keys[Symbol.asyncDispose]();
   resources.defer(async () => (await limiter)[Symbol.asyncDispose]());
+  let hasLimiter = false;
+  limiter.then(
+    () => {
+      hasLimiter = true;
+    },
+    () => {},
+  );
+  const limiterHealth = () => hasLimiter || 'the limiter still reads what it admitted before';
+  resources.use(limiterContext.health.register('past-admissions', limiterHealth));
   await startedWithin(limiter, LIMITER_TIMEOUT_MS);
 
   resources.use(await startCache({ store: { kind: 'memory' } }, contextOf('cache')));

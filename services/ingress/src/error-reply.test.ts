@@ -34,6 +34,13 @@ describe('errorHeaders', () => {
       attempts,
     );
 
+  test('tell a client not to repeat what cannot pass by itself', () => {
+    expect(of('provider_auth_failed')['x-should-retry']).toBe('false');
+    expect(of('overloaded')['x-should-retry']).toBeUndefined();
+    expect(of('overloaded', 1)['x-should-retry']).toBe('false');
+    expect(of('invalid_request')['x-should-retry']).toBeUndefined();
+  });
+
   test('say when to come again with every 429 and 503 but those of a spent budget', () => {
     for (const code of ERROR_CODES) {
       const { status } = new GatewayError(code, '');

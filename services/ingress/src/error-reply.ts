@@ -1,5 +1,5 @@
 /** How an error reads to a client of OpenAI's API. The only place that turns a code into HTTP. */
-import type { ErrorCode, GatewayError } from '@gateway/protocol';
+import { ERRORS, type ErrorCode, type GatewayError } from '@gateway/protocol';
 
 export interface ErrorBody {
   readonly error: {
@@ -70,13 +70,21 @@ export function errorHeaders(error: GatewayError, attempts: number): Record<stri
     headers['retry-after'] = String(Math.ceil(waitMs / 1000));
     headers['retry-after-ms'] = String(waitMs);
   }
-  if (attempts > 0 || isQuota(error.code)) headers['x-should-retry'] = 'false';
+  const { repeatable } = ERRORS[error.code];
+  if (attempts > 0 || (mayBeRepeated(error.status) && !repeatable)) {
+    headers['x-should-retry'] = 'false';
+  }
   return headers;
 }
 
 /** The event that closes a stream which began well: OpenAI's clients throw on it. */
 export function errorEvent(error: GatewayError): string {
   return `data: ${JSON.stringify(errorBody(error))}\n\n`;
+}
+
+/** What vendors' clients repeat by themselves. */
+function mayBeRepeated(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
 }
 
 function isQuota(code: ErrorCode): boolean {

@@ -48,8 +48,11 @@ async function run(): Promise<void> {
     ...(values.ledger !== undefined && { ledgerFile: values.ledger }),
   });
   const { openai, anthropic, google } = simulator.baseUrls;
+  // The gateway calls no provider without a key, and the simulator takes any.
   process.stdout.write(
-    `OPENAI_BASE_URL=${openai}\nANTHROPIC_BASE_URL=${anthropic}\nGOOGLE_AI_BASE_URL=${google}\n`,
+    `OPENAI_BASE_URL=${openai}\nOPENAI_API_KEY=simulator\n` +
+      `ANTHROPIC_BASE_URL=${anthropic}\nANTHROPIC_API_KEY=simulator\n` +
+      `GOOGLE_AI_BASE_URL=${google}\nGOOGLE_AI_API_KEY=simulator\n`,
   );
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => void simulator.stop());
