@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_TIMEOUTS } from '@gateway/protocol';
@@ -9,6 +9,7 @@ import { readGatewayFile } from './gateway-file.ts';
 const directory = mkdtempSync(join(tmpdir(), 'gateway-file-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 let files = 0;
+const EXAMPLE = '../../../config/gateway.example.yaml';
 
 function written(text: string | Buffer): string {
   files += 1;
@@ -113,6 +114,17 @@ providers:
         responses: true,
       },
     ]);
+  });
+
+  test('takes the example as it is, and with all that is commented out', () => {
+    const text = readFileSync(join(import.meta.dirname, EXAMPLE), 'utf8');
+    expect(read(text)).toEqual(readGatewayFile(undefined, undefined));
+    const settings = /^# (?=[a-z]+:$| {2,}\S)/gm;
+    const { providers, models } = read(text.replaceAll(settings, ''));
+    expect(providers.map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(['openai-compatible', 'azure', 'vertex']),
+    );
+    expect(models[0]?.match).toBe('fast');
   });
 
   test('lets the limit of the file outrank that of the environment', () => {
