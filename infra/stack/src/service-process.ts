@@ -20,7 +20,7 @@ export interface ServiceProcessOptions {
   readonly service: ServiceName;
   readonly root: string;
   readonly logDirectory: string;
-  /** 0 for any free port, another one at each start. */
+  /** 0 for any free port, another one at each start; read from the log, so it must hold info lines. */
   readonly operationsPort: number;
   readonly environment: Readonly<Record<string, string>>;
   /** Told of every start and every unexpected end. */
@@ -112,9 +112,9 @@ export class ServiceProcess {
     this.#options.report(`${this.service} started again, pid ${this.pid}`);
   }
 
-  /** Asks the port that the process itself says it has: on another one anybody may answer. */
+  /** Where any port was asked for, asks the one that the process itself says it has. */
   async #isReady(): Promise<boolean> {
-    this.#port ??= await this.#portInLog();
+    this.#port ??= this.#options.operationsPort || (await this.#portInLog());
     if (this.#port === undefined) return false;
     try {
       const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
