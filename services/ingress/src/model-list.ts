@@ -45,6 +45,16 @@ export class ModelList {
       .sort((left, right) => left.id.localeCompare(right.id));
   }
 
+  /** The listed model of that id, or one that its provider lists, asked for as `<provider>/<model>`. */
+  async find(key: KeyRecord, id: string): Promise<ListedModel | undefined> {
+    const listedSo = (await this.list(key)).find((model) => model.id === id);
+    if (listedSo || !mayUse(key, id)) return listedSo;
+    const [provider = '', ...rest] = id.split('/');
+    if (!this.#configuration.providers.some(({ name }) => name === provider)) return undefined;
+    const model = (await this.#ofProvider(provider)).find((known) => known.id === rest.join('/'));
+    return model && { ...model, id };
+  }
+
   #routes(): ListedModel[] {
     return this.#configuration.models
       .filter((route) => !route.match.endsWith('*'))

@@ -11,8 +11,7 @@ export function models(app: FastifyInstance, list: ModelList): void {
     '/v1/models/*',
     { config: { access: 'client' } },
     async (request) => {
-      const wanted = request.params['*'];
-      const found = (await list.list(keyOf(request))).find(({ id }) => id === wanted);
+      const found = await list.find(keyOf(request), request.params['*']);
       if (found) return found;
       throw new GatewayError('model_not_found', 'No such model is served by this gateway.', {
         param: 'model',
