@@ -2,6 +2,7 @@
 import {
   GEMINI_PARAMETER_SUPPORT,
   MESSAGES_PARAMETER_SUPPORT,
+  MESSAGES_PARAMETERS_REFUSED,
   PARAMETER_SUPPORT,
   RESPONSES_PARAMETER_SUPPORT,
   RESPONSES_PARAMETERS_REFUSED,
@@ -60,7 +61,7 @@ export const CLIENTS = {
     title: 'Messages: `POST /v1/messages`',
     parameters: MESSAGES_PARAMETER_SUPPORT,
     passing: ['messages'],
-    refused: [],
+    refused: Object.keys(MESSAGES_PARAMETERS_REFUSED),
     becomes: { top_k: 'top_k', metadata: 'user', service_tier: 'service_tier' },
   },
   gemini: {

@@ -28,7 +28,11 @@ export {
 export { GEMINI_PARAMETER_SUPPORT } from './gemini/support.ts';
 export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json/scan-json.ts';
 export type { MessagesRequest } from './messages/messages-request.ts';
-export { type MessagesRequestFacts, parseMessagesRequest } from './messages/parse-request.ts';
+export {
+  MESSAGES_PARAMETERS_REFUSED,
+  type MessagesRequestFacts,
+  parseMessagesRequest,
+} from './messages/parse-request.ts';
 export { MESSAGES_PARAMETER_SUPPORT } from './messages/support.ts';
 export { chooseDialect, openExchange } from './open-exchange.ts';
 export { RETRY_AFTER_MS_MAX } from './provider-error.ts';

@@ -36,6 +36,18 @@ export function refuseControlFields(value: unknown): void {
   throw invalidField(field, `Unknown parameter: '${field}'.`, 'unknown_parameter');
 }
 
+/** Parameters that no provider is asked for, whatever it speaks, each with the reason. */
+export type RefusedParameters = Readonly<Record<string, string>>;
+
+/** Throws `invalid_request` with the reason `unsupported_parameter` for the first that is used. */
+export function refuseParameters(request: object, refused: RefusedParameters): void {
+  for (const [name, why] of Object.entries(refused)) {
+    const value = (request as Readonly<Record<string, unknown>>)[name];
+    if (value === undefined || value === null || value === false) continue;
+    throw invalidField(name, `Unsupported parameter '${name}': ${why}.`, 'unsupported_parameter');
+  }
+}
+
 /** A model's name goes into logs, headers and addresses. */
 export function checkModelName(model: string): void {
   if (!CONTROL_CHARACTERS.test(model)) return;

@@ -103,6 +103,16 @@ describe('parseMessagesRequest', () => {
     expect(refusalOf(withContent(content)).facts.param).toBe(param);
   });
 
+  test('refuses threads, which the tenants of an account would share', () => {
+    const thread = { type: 'continue', previous_message_id: 'msg_of_somebody' };
+    const body = { model: 'm', max_tokens: 1, messages: [{ role: 'user', content: 'x' }], thread };
+    const parse = () => parseMessagesRequest(Buffer.from(JSON.stringify(body)));
+    expect(parse).toThrow(/'thread'/);
+    expect(() =>
+      parseMessagesRequest(Buffer.from(JSON.stringify({ ...body, thread: false }))),
+    ).not.toThrow();
+  });
+
   test('refuses duplicate keys and text that is no JSON', () => {
     const duplicate = new TextEncoder().encode('{"model":"a","model":"b"}');
     expect(refusalOf(duplicate).facts.reason).toBe('duplicate_key');

@@ -1,5 +1,11 @@
 import { invalidFieldOf } from '../chat/invalid-field.ts';
-import { checkModelName, readRequestBody, refuseControlFields } from '../request-body.ts';
+import {
+  checkModelName,
+  type RefusedParameters,
+  readRequestBody,
+  refuseControlFields,
+  refuseParameters,
+} from '../request-body.ts';
 import { type MessagesRequest, messagesRequest } from './messages-request.ts';
 
 export interface MessagesRequestFacts {
@@ -13,10 +19,16 @@ export interface MessagesRequestFacts {
   readonly parsed: MessagesRequest;
 }
 
+/** What not even Anthropic is asked for. */
+export const MESSAGES_PARAMETERS_REFUSED: RefusedParameters = {
+  thread: 'Anthropic keeps threads for an account, which the tenants of a gateway share',
+};
+
 /** Reads a client's request of the Messages API. Throws as `parseChatRequest` does. */
 export function parseMessagesRequest(body: Uint8Array): MessagesRequestFacts {
   const parsed = asMessagesRequest(readRequestBody(body));
   checkModelName(parsed.model);
+  refuseParameters(parsed, MESSAGES_PARAMETERS_REFUSED);
   return {
     model: parsed.model,
     stream: parsed.stream === true,

@@ -1,5 +1,11 @@
-import { invalidField, invalidFieldOf } from '../chat/invalid-field.ts';
-import { checkModelName, readRequestBody, refuseControlFields } from '../request-body.ts';
+import { invalidFieldOf } from '../chat/invalid-field.ts';
+import {
+  checkModelName,
+  type RefusedParameters,
+  readRequestBody,
+  refuseControlFields,
+  refuseParameters,
+} from '../request-body.ts';
 import { type ResponsesRequest, responsesRequest } from './responses-request.ts';
 
 export interface ResponsesRequestFacts {
@@ -16,7 +22,7 @@ export interface ResponsesRequestFacts {
 }
 
 /** What no provider is asked for, whatever it speaks, and why. */
-export const RESPONSES_PARAMETERS_REFUSED: Readonly<Record<string, string>> = {
+export const RESPONSES_PARAMETERS_REFUSED: RefusedParameters = {
   background: 'responses in the background are not supported: their usage could not be recorded',
   conversation: "conversations are not supported: use 'previous_response_id', or send all items",
 };
@@ -29,11 +35,7 @@ export const RESPONSES_PARAMETERS_REFUSED: Readonly<Record<string, string>> = {
 export function parseResponsesRequest(body: Uint8Array): ResponsesRequestFacts {
   const parsed = asResponsesRequest(readRequestBody(body));
   checkModelName(parsed.model);
-  for (const [name, why] of Object.entries(RESPONSES_PARAMETERS_REFUSED)) {
-    const value = parsed[name];
-    if (value === undefined || value === null || value === false) continue;
-    throw invalidField(name, `Unsupported parameter '${name}': ${why}.`, 'unsupported_parameter');
-  }
+  refuseParameters(parsed, RESPONSES_PARAMETERS_REFUSED);
   return {
     model: parsed.model,
     stream: parsed.stream === true,
