@@ -219,7 +219,10 @@ export interface Bucket {
   /** Resolves with the new revision once stored. */
   put(key: string, value: unknown): Promise<number>;
   delete(key: string): Promise<void>;
-  /** The snapshot, then every change in order. Goes on over reconnects. */
+  /**
+   * The snapshot, then changes in order. A value that is overwritten before it is delivered may be left
+   * out; the last one of a key never is. Goes on over reconnects.
+   */
   watch(watcher: BucketWatcher): Promise<Subscription>;
 }
 
