@@ -57,6 +57,8 @@ describe('publishing', () => {
     { user: 'provider-worker', subject: subjects.event('received') },
     { user: 'provider-worker', subject: subjects.event('control') },
     { user: 'provider-worker', subject: subjects.reserve },
+    { user: 'provider-worker', subject: subjects.releaseSlots },
+    { user: 'provider-worker', subject: subjects.renewSlots },
     { user: 'provider-worker', subject: subjects.control('other') },
     { user: 'provider-worker', subject: `$KV.${buckets.keys}.a` },
     { user: 'provider-worker', subject: `$KV.${buckets.configuration}.a` },
@@ -80,6 +82,8 @@ describe('subscribing', () => {
     // Without its queue group a service would listen along instead of taking its share.
     { user: 'rate-limiter', subject: subjects.reserve },
     { user: 'rate-limiter', subject: subjects.reserve, queue: 'other' },
+    { user: 'rate-limiter', subject: subjects.releaseSlots },
+    { user: 'rate-limiter', subject: subjects.renewSlots, queue: 'other' },
     { user: 'cache', subject: subjects.cacheLookup },
     { user: 'cache', subject: subjects.inference('demo'), queue: 'provider-worker' },
     { user: 'provider-worker', subject: subjects.replies('i') },

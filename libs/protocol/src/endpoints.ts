@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { timeouts } from './configuration.ts';
 import type { ServiceName } from './identity.ts';
+import { concurrency } from './keys.ts';
 import { subjects } from './subjects.ts';
 import { usage } from './usage.ts';
 
@@ -40,25 +41,45 @@ export interface StreamEndpoint<Request, Head> {
 
 // --- rate limits -------------------------------------------------------------------------------
 
-export const limit = z.object({
-  /** What is counted together, for example `key:<id>`: made of our own ids only. */
-  scope: z.string().regex(/^[a-z]+:[a-z0-9_-]{1,64}$/),
-  kind: z.literal('requests'),
-  amount: z.number().int().min(1),
-  windowSeconds: z.number().int().min(1),
-});
+/** How long a slot of a concurrency limit is held without being renewed. */
+export const SLOT_LEASE_MS = 30_000;
+/** Limits of one request, and so the scopes in which it can hold slots. */
+export const LIMITS_PER_REQUEST_MAX = 16;
+/** Requests whose slots are renewed by one message. */
+export const RENEWAL_BATCH_MAX = 512;
+
+/** What is counted together, for example `key:<id>`: made of our own ids only. */
+const limitScope = z.string().regex(/^[a-z]+:[a-z0-9_-]{1,64}$/);
+
+export const limit = z.discriminatedUnion('kind', [
+  /** At most `amount` requests in any window of `windowSeconds`. */
+  z.object({
+    scope: limitScope,
+    kind: z.literal('requests'),
+    amount: z.number().int().min(1),
+    windowSeconds: z.number().int().min(1),
+  }),
+  /**
+   * At most `amount` requests at the same time. An admitted one holds a slot until it is released,
+   * or until `SLOT_LEASE_MS` after it was last renewed.
+   */
+  z.object({ scope: limitScope, kind: z.literal('concurrency'), amount: concurrency }),
+]);
+
+const limitKind = z.enum(['requests', 'concurrency']);
 
 export const reserveRequest = z.object({
   /** A repeated reservation of the same request counts once. */
   requestId: z.uuid(),
-  limits: z.array(limit).min(1).max(16),
+  limits: z.array(limit).min(1).max(LIMITS_PER_REQUEST_MAX),
 });
 
 export const limitState = z.object({
   scope: z.string(),
+  kind: limitKind,
   amount: z.number().int(),
   remaining: z.number().int().nonnegative(),
-  /** Until the whole amount is free again if nothing else is asked. */
+  /** Until the whole amount is free again if nothing else is asked and no slot is renewed. */
   resetMs: z.number().int().nonnegative(),
 });
 
@@ -66,14 +87,26 @@ export const reserveReply = z.object({
   allowed: z.boolean(),
   /** In the order of the request's limits. */
   limits: z.array(limitState),
-  /** With a refusal: when one more request fits every limit. */
+  /** With a refusal: the limit that is used up, the one with the longest wait if several are. */
+  refusedBy: z.object({ scope: z.string(), kind: limitKind }).optional(),
+  /** With a refusal: when one more request fits every limit; a guess where a slot must end. */
   retryAfterMs: z.number().int().positive().optional(),
 });
+
+/** The slots that a request holds: one in each scope of its concurrency limits. */
+export const heldSlots = z.object({
+  requestId: z.uuid(),
+  scopes: z.array(limitScope).min(1).max(LIMITS_PER_REQUEST_MAX),
+});
+
+export const renewSlots = z.object({ held: z.array(heldSlots).min(1).max(RENEWAL_BATCH_MAX) });
 
 export type Limit = z.infer<typeof limit>;
 export type LimitState = z.infer<typeof limitState>;
 export type ReserveRequest = z.infer<typeof reserveRequest>;
 export type ReserveReply = z.infer<typeof reserveReply>;
+export type HeldSlots = z.infer<typeof heldSlots>;
+export type RenewSlots = z.infer<typeof renewSlots>;
 
 export const reserveEndpoint: Endpoint<ReserveRequest, ReserveReply> = {
   template: subjects.reserve,
@@ -81,6 +114,22 @@ export const reserveEndpoint: Endpoint<ReserveRequest, ReserveReply> = {
   queueGroup: 'rate-limiter',
   request: reserveRequest,
   reply: reserveReply,
+};
+
+/** Gives the slots of a request back. A lost one costs its lease. */
+export const releaseSlotsEndpoint: OneWayEndpoint<HeldSlots> = {
+  template: subjects.releaseSlots,
+  subject: subjects.releaseSlots,
+  queueGroup: 'rate-limiter',
+  message: heldSlots,
+};
+
+/** Holds the slots of running requests for another lease, and takes again those that lapsed. */
+export const renewSlotsEndpoint: OneWayEndpoint<RenewSlots> = {
+  template: subjects.renewSlots,
+  subject: subjects.renewSlots,
+  queueGroup: 'rate-limiter',
+  message: renewSlots,
 };
 
 // --- cache -------------------------------------------------------------------------------------

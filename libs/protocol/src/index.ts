@@ -8,6 +8,7 @@ export {
 } from './audit.ts';
 export {
   type CachePolicy,
+  CLIENT_LEAVES,
   CONFIGURATION_SCHEMA,
   type Configuration,
   cachePolicy,
@@ -15,6 +16,7 @@ export {
   DEFAULT_TIMEOUTS,
   googleLocation,
   googleProject,
+  LIMITER_UNAVAILABLE,
   type ModelRoute,
   type ModelTarget,
   modelRoute,
@@ -36,6 +38,7 @@ export {
   cacheLookupEndpoint,
   cacheStoreEndpoint,
   type Endpoint,
+  type HeldSlots,
   type InferenceHead,
   type InferenceRequest,
   inferenceEndpoint,
@@ -43,6 +46,7 @@ export {
   type KeptResponseReply,
   type KeptResponseRequest,
   keptResponseEndpoint,
+  LIMITS_PER_REQUEST_MAX,
   type Limit,
   type LimitState,
   type LookupReply,
@@ -57,9 +61,14 @@ export {
   PASSED_HEADER_CHARACTERS_MAX,
   type PassedHeaders,
   passedHeaders,
+  RENEWAL_BATCH_MAX,
+  type RenewSlots,
   type ReserveReply,
   type ReserveRequest,
+  releaseSlotsEndpoint,
+  renewSlotsEndpoint,
   reserveEndpoint,
+  SLOT_LEASE_MS,
   type StoreMessage,
   type StreamEndpoint,
 } from './endpoints.ts';
@@ -109,6 +118,8 @@ export {
 } from './identity.ts';
 export { bucketStream, bucketSubject, jetStreamSubjects } from './jetstream-subjects.ts';
 export {
+  CONCURRENCY_MAX,
+  concurrency,
   KEY_SCHEMA,
   KEY_TEXT_LENGTH_MAX,
   KEY_TEXT_LENGTH_MIN,

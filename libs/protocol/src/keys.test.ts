@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import {
+  CONCURRENCY_MAX,
+  KEY_SCHEMA,
   KEY_TEXT_LENGTH_MAX,
   KEY_TEXT_LENGTH_MIN,
   keyDigest,
@@ -18,6 +20,26 @@ test('a new key is plausible and says its id', () => {
 test('no two keys are alike', () => {
   const texts = new Set(Array.from({ length: 1000 }, () => newKey().text));
   expect(texts.size).toBe(1000);
+});
+
+test('a record may say how many requests run at once, and one without it is read as before', () => {
+  const record = {
+    schema: KEY_SCHEMA,
+    id: 'abc',
+    tenant: 'acme',
+    name: 'shop',
+    role: 'client',
+    digest: '0'.repeat(64),
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+  expect(keyRecord.parse(record)).toEqual(record);
+  const isValid = (concurrency: number) => keyRecord.safeParse({ ...record, concurrency }).success;
+  expect([0, 1, CONCURRENCY_MAX, CONCURRENCY_MAX + 1].map(isValid)).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
 });
 
 test('a typing error in any character is seen', () => {

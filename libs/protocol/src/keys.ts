@@ -25,6 +25,11 @@ export const requestLimit = z.object({
     .max(31 * 24 * 60 * 60),
 });
 
+export const CONCURRENCY_MAX = 100_000;
+
+/** How many requests may run at the same time. */
+export const concurrency = z.number().int().min(1).max(CONCURRENCY_MAX);
+
 export const keyRecord = z.object({
   schema: z.literal(KEY_SCHEMA),
   /** 12 characters of `[a-z0-9]`, or `bootstrap-client` and `bootstrap-admin`. */
@@ -39,6 +44,8 @@ export const keyRecord = z.object({
   revokedAt: isoTime.optional(),
   /** The key's own limit; without it the default of the configuration applies. */
   limit: requestLimit.optional(),
+  /** The same for requests at the same time. */
+  concurrency: concurrency.optional(),
   /** Model names or patterns that the key may use; absent means all. */
   models: z.array(z.string().max(256)).max(256).optional(),
 });

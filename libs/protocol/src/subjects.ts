@@ -22,6 +22,8 @@ export interface ReplyAddress {
 
 export const subjects = {
   reserve: `${ROOT}.rate-limit.reserve`,
+  releaseSlots: `${ROOT}.rate-limit.release`,
+  renewSlots: `${ROOT}.rate-limit.renew`,
   cacheLookup: `${ROOT}.cache.lookup`,
   cacheStore: `${ROOT}.cache.store`,
   auditQuery: `${ROOT}.audit.query`,

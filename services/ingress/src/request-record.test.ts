@@ -95,9 +95,9 @@ describe('RequestRecord', () => {
     const record = new RequestRecord(clientRequest(), 'revision');
     expect(record.headers()).not.toHaveProperty('x-ratelimit-limit-requests');
     record.limitedBy([
-      { scope: 'key:a', amount: 100, remaining: 50, resetMs: 1_000 },
-      { scope: 'key:b', amount: 10, remaining: 5, resetMs: 8_640 },
-      { scope: 'key:c', amount: 20, remaining: 5, resetMs: 1 },
+      { scope: 'key:a', kind: 'requests', amount: 100, remaining: 50, resetMs: 1_000 },
+      { scope: 'key:b', kind: 'requests', amount: 10, remaining: 5, resetMs: 8_640 },
+      { scope: 'key:c', kind: 'requests', amount: 20, remaining: 5, resetMs: 1 },
     ]);
     expect(record.headers()).toMatchObject({
       'x-ratelimit-limit-requests': '10',

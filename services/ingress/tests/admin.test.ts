@@ -26,6 +26,7 @@ describe('the admin API of keys', () => {
       tenant: 'acme',
       expires_at: '2099-01-01T00:00:00Z',
       limit: { requests: 5, window_seconds: 60 },
+      concurrency: 8,
       models: ['gpt-*'],
     });
     expect(response.status).toBe(201);
@@ -41,6 +42,7 @@ describe('the admin API of keys', () => {
       expires_at: '2099-01-01T00:00:00Z',
       revoked_at: null,
       limit: { requests: 5, window_seconds: 60 },
+      concurrency: 8,
       models: ['gpt-*'],
       key: expect.stringMatching(/^gw_/),
     });
@@ -107,6 +109,8 @@ describe('the admin API of keys', () => {
     [{ name: 'a', role: 'root' }, 'invalid_value', 'role'],
     [{ name: 'a', expires_at: 'tomorrow' }, 'invalid_value', 'expires_at'],
     [{ name: 'a', limit: { requests: 0, window_seconds: 1 } }, 'invalid_value', 'limit.requests'],
+    [{ name: 'a', concurrency: 0 }, 'invalid_value', 'concurrency'],
+    [{ name: 'a', concurrency: 100_001 }, 'invalid_value', 'concurrency'],
     [{ name: 'a', digest: 'x' }, 'unknown_parameter', ''],
     ['{"name":"a","__proto__":{"role":"admin"}}', 'unknown_parameter', ''],
   ];

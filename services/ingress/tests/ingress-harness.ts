@@ -101,8 +101,9 @@ export interface PostOptions {
 export const allowed: RequestHandler<ReserveRequest, ReserveReply> = async ({ value }) => ({
   value: {
     allowed: true,
-    limits: value.limits.map(({ scope, amount }) => ({
+    limits: value.limits.map(({ scope, kind, amount }) => ({
       scope,
+      kind,
       amount,
       remaining: amount - 1,
       resetMs: 60_000,

@@ -101,8 +101,9 @@ describe('a refused request', () => {
       limiter: async ({ value }) => ({
         value: {
           allowed: false,
-          limits: value.limits.map(({ scope, amount }) => ({
+          limits: value.limits.map(({ scope, kind, amount }) => ({
             scope,
+            kind,
             amount,
             remaining: 0,
             resetMs: 90_000,

@@ -25,5 +25,7 @@ export const ADMISSION_MEMORY_MS = 2 * 60 * 1000;
 
 /** What is counted together: the same scope in another window is counted anew. */
 export function windowKey(limit: Limit): string {
-  return `${limit.scope}:${limit.kind}:${limit.windowSeconds}`;
+  return limit.kind === 'requests'
+    ? `${limit.scope}:requests:${limit.windowSeconds}`
+    : `${limit.scope}:concurrency`;
 }

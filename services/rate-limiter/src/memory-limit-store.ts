@@ -169,8 +169,8 @@ function addToSlot(window: Window, slot: number, requests: number): void {
   window.freeAtMs = Math.max(window.freeAtMs, slotFreeAtMs(slot, window.windowMs));
 }
 
-function limitState({ scope, amount }: Limit, { remaining, resetMs }: WindowState) {
-  return { scope, amount, remaining, resetMs };
+function limitState({ scope, kind, amount }: Limit, { remaining, resetMs }: WindowState) {
+  return { scope, kind, amount, remaining, resetMs };
 }
 
 function monotonicNowMs(): number {

@@ -78,8 +78,9 @@ function toReply({ limits }: ReserveRequest, answer: unknown): ReserveReply {
   const [allowed, retryAfterMs, ...states] = answer as number[];
   return {
     allowed: allowed === 1,
-    limits: limits.map(({ scope, amount }, index) => ({
+    limits: limits.map(({ scope, kind, amount }, index) => ({
       scope,
+      kind,
       amount,
       remaining: states[2 * index] ?? 0,
       resetMs: states[2 * index + 1] ?? 0,

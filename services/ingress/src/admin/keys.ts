@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   type ControlEvent,
+  concurrency,
   EVENT_SCHEMA,
   GatewayError,
   KEY_SCHEMA,
@@ -33,6 +34,7 @@ const newKeyBody = z.strictObject({
         .max(31 * 24 * 60 * 60),
     })
     .optional(),
+  concurrency: concurrency.optional(),
   models: keyRecord.shape.models,
 });
 
@@ -56,6 +58,7 @@ export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledg
       ...(body.limit && {
         limit: { requests: body.limit.requests, windowSeconds: body.limit.window_seconds },
       }),
+      ...(body.concurrency !== undefined && { concurrency: body.concurrency }),
       ...(body.models && { models: body.models }),
     };
     await ledger.record(changeOf('key.created', record, request.key?.id));
@@ -111,6 +114,7 @@ function toJson(record: KeyRecord) {
     limit: record.limit
       ? { requests: record.limit.requests, window_seconds: record.limit.windowSeconds }
       : null,
+    concurrency: record.concurrency ?? null,
     models: record.models ?? null,
   };
 }
