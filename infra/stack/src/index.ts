@@ -1,2 +1,9 @@
+export { loadSecrets, type StackSecrets } from './secrets.ts';
 export { withoutSecretsOfOthers } from './secrets-of-others.ts';
+export {
+  type ServerAddresses,
+  type StackServers,
+  serviceEnvironment,
+  startServers,
+} from './servers.ts';
 export { type Stack, type StackOptions, startStack } from './stack.ts';

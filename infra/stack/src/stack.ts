@@ -6,16 +6,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { provisionNats } from '@gateway/bus';
 import { SERVICES, type ServiceName } from '@gateway/protocol';
-import {
-  freeLoopbackPort,
-  type PostgresServer,
-  type RunningServer,
-  startNats,
-  startPostgres,
-  startRedis,
-} from '@gateway/testing';
-import { loadSecrets, type StackSecrets } from './secrets.ts';
+import { freeLoopbackPort } from '@gateway/testing';
+import { loadSecrets } from './secrets.ts';
 import { withoutSecretsOfOthers } from './secrets-of-others.ts';
+import { type StackServers, serviceEnvironment, startServers } from './servers.ts';
 import { ServiceProcess } from './service-process.ts';
 
 /** The ingress first, so that nothing new comes in while the others finish what they have. */
@@ -42,13 +36,10 @@ export interface StackOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Stack extends AsyncDisposable {
+export interface Stack extends StackServers, AsyncDisposable {
   readonly baseUrl: string;
   readonly clientKey: string;
   readonly adminKey: string;
-  readonly nats: RunningServer;
-  readonly redis: RunningServer;
-  readonly postgres: PostgresServer;
   service(name: ServiceName): ServiceProcess;
   /** The settings of a service's process, for one more of it; its ports are those of the first. */
   environmentOf(name: ServiceName): Readonly<Record<string, string>>;
@@ -61,11 +52,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const logDirectory = join(directory, 'logs');
   mkdirSync(logDirectory, { recursive: true });
   const secrets = loadSecrets(directory);
-  const servers = await startServers(options, secrets, resources);
+  const { root } = options;
+  const passwords = secrets.nats;
+  const servers = await startServers({ root, directory, passwords, durable: true, resources });
+  for (const [name, { pid, port }] of Object.entries(servers)) {
+    report(line(name, pid, `${name}://127.0.0.1:${port}`));
+  }
   await provisionNats({
     url: servers.nats.url,
     user: 'provisioner',
-    password: secrets.nats.provisioner,
+    password: passwords.provisioner,
   });
 
   const httpPort = options.httpPort || (await freeLoopbackPort());
@@ -73,7 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const adminKey = options.environment.GATEWAY_ADMIN_KEY || secrets.adminKey;
   const environmentOf = (service: ServiceName) => ({
     ...withoutSecretsOfOthers(options.environment, service),
-    ...serviceEnvironment(service, servers, secrets),
+    ...serviceEnvironment(service, servers, passwords),
     ...(service === 'ingress' && {
       GATEWAY_PORT: String(httpPort),
       GATEWAY_KEY_PEPPER: options.environment.GATEWAY_KEY_PEPPER || secrets.pepper,
@@ -85,7 +81,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   for (const [index, service] of SERVICES.entries()) {
     const operationsPort = options.operationsPort && options.operationsPort + index;
     const environment = environmentOf(service);
-    const { root } = options;
     processes.set(
       service,
       new ServiceProcess({ service, root, logDirectory, operationsPort, environment, report }),
@@ -107,60 +102,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     service: (name) => processes.get(name) as ServiceProcess,
     environmentOf,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
-  };
-}
-
-interface Servers {
-  readonly nats: RunningServer;
-  readonly redis: RunningServer;
-  readonly postgres: PostgresServer;
-}
-
-async function startServers(
-  { root, directory, report }: StackOptions,
-  secrets: StackSecrets,
-  resources: AsyncDisposableStack,
-): Promise<Servers> {
-  const nats = resources.use(
-    await startNats({
-      dataDir: join(directory, 'nats'),
-      configFile: join(root, 'infra/nats/nats-server.conf'),
-      environment: natsPasswords(secrets),
-    }),
-  );
-  report(line('nats', nats.pid, nats.url));
-  const redis = resources.use(await startRedis({ dataDir: join(directory, 'redis') }));
-  report(line('redis', redis.pid, redis.url));
-  const postgres = resources.use(
-    await startPostgres({ dataDir: join(directory, 'postgres'), durable: true }),
-  );
-  report(line('postgres', postgres.pid, `postgres://127.0.0.1:${postgres.port}`));
-  return { nats, redis, postgres };
-}
-
-/** The variables that `infra/nats/nats-server.conf` refers to. */
-function natsPasswords({ nats }: StackSecrets): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(nats).map(([user, password]) => [
-      `NATS_${user.replaceAll('-', '_').toUpperCase()}_PASSWORD`,
-      password,
-    ]),
-  );
-}
-
-/** What one service needs and no other gets: its own bus user, and only its own store. */
-function serviceEnvironment(
-  service: ServiceName,
-  { nats, redis, postgres }: Servers,
-  secrets: StackSecrets,
-): Record<string, string> {
-  return {
-    NATS_URL: nats.url,
-    NATS_USER: service,
-    NATS_PASSWORD: secrets.nats[service],
-    ...(service === 'rate-limiter' && { REDIS_URL: `${redis.url}/0` }),
-    ...(service === 'cache' && { REDIS_URL: `${redis.url}/1` }),
-    ...(service === 'audit-writer' && { DATABASE_URL: postgres.url }),
   };
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inheritedEnvironment } from './config.ts';
 import { spawnTied } from './die-with-parent.ts';
 import { isObject, type JsonObject } from './json-value.ts';
+import { pauseProcess } from './pause-process.ts';
 import { waitFor } from './wait-for.ts';
 
 const LINES_MAX = 10_000;
@@ -40,6 +41,10 @@ export interface NodeProcess extends AsyncDisposable {
   /** Until the URL answers with 2xx; default at most 30 s. Rejects when the process ends first. */
   waitForHttp(url: string, timeoutMs?: number): Promise<void>;
   kill(signal: NodeJS.Signals): void;
+  /** SIGSTOP, in effect on return: connections stay open and nothing answers. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
   waitExit(timeoutMs?: number): Promise<ProcessExit>;
   /** SIGTERM, and SIGKILL after 15 s. */
   stop(): Promise<ProcessExit>;
@@ -135,6 +140,7 @@ export function startNodeProcess(options: NodeProcessOptions): NodeProcess {
   };
   const stop = async () => {
     child.kill('SIGTERM');
+    child.kill('SIGCONT');
     const force = new AbortController();
     const timer = delay(STOP_TIMEOUT_MS, undefined, { signal: force.signal });
     await Promise.race([closed, timer.catch(() => undefined)]);
@@ -163,6 +169,10 @@ export function startNodeProcess(options: NodeProcessOptions): NodeProcess {
       await until(`${url} to answer`, timeoutMs, () => answersOk(url));
     },
     kill: (signal) => void child.kill(signal),
+    pause: () => {
+      if (exit === undefined && child.pid !== undefined) pauseProcess(child.pid);
+    },
+    resume: () => void child.kill('SIGCONT'),
     waitExit,
     stop,
     [Symbol.asyncDispose]: async () => {

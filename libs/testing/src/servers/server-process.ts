@@ -1,14 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { spawnTied, type UserIdentity } from '../die-with-parent.ts';
+import { pauseProcess } from '../pause-process.ts';
 import { WaitTimeoutError, waitFor } from '../wait-for.ts';
 import { freeLoopbackPort } from './loopback-port.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
-const PAUSE_TIMEOUT_MS = 2_000;
 const LOG_TAIL_BYTES = 4_096;
 const PORT_ATTEMPTS_MAX = 3;
 
@@ -94,27 +94,6 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   }
 }
 
-function allThreadsStopped(pid: number): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/task`).every((thread) => {
-      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-      // The state is the first field after the command in parentheses.
-      return stat.slice(stat.lastIndexOf(')')).startsWith(') T');
-    });
-  } catch {
-    return true;
-  }
-}
-
-/** SIGSTOP takes effect a moment after `kill` returns, on each thread for itself: wait it out. */
-function stopThreads(pid: number): void {
-  signal(pid, 'SIGSTOP');
-  const deadline = performance.now() + PAUSE_TIMEOUT_MS;
-  while (!allThreadsStopped(pid)) {
-    if (performance.now() > deadline) throw new Error(`process ${pid} does not pause`);
-  }
-}
-
 /** One run of the process, from spawn to exit. */
 class Run {
   readonly child: ChildProcess;
@@ -176,8 +155,8 @@ class Run {
   }
 
   pause(): void {
-    stopThreads(this.pid);
-    for (const child of childrenOf(this.pid)) stopThreads(child);
+    pauseProcess(this.pid);
+    for (const child of childrenOf(this.pid)) pauseProcess(child);
   }
 
   resume(): void {

@@ -25,6 +25,7 @@ sim:malformed              broken JSON in the middle of the answer
 sim:slice=5                writes pieces of five bytes, so that characters and events are split
 sim:tokens=200             an answer of 200 words
 sim:nonce=abc              ends the answer with [abc]
+sim:mark=call              puts ~ and the number of the call behind every piece of the answer
 sim:finish=length          that finish reason: stop, length or content_filter
 sim:cached=10              that many of the input tokens reported as cached
 sim:reasoning=20           that many tokens of reasoning added to the output
@@ -52,6 +53,7 @@ export interface Directives {
   readonly sliceBytes?: number;
   readonly tokens?: number;
   readonly nonce?: string;
+  readonly markCall?: boolean;
   readonly finish?: 'stop' | 'length' | 'content_filter';
   readonly cachedTokens?: number;
   readonly reasoningTokens?: number;
@@ -108,6 +110,7 @@ const readers: Readonly<Record<string, (value: string) => Directives>> = {
   slice: (value) => ({ sliceBytes: Math.max(1, wholeNumber('slice', value, TOKENS_MAX)) }),
   tokens: (value) => ({ tokens: wholeNumber('tokens', value, TOKENS_MAX) }),
   nonce: (value) => ({ nonce: value }),
+  mark: (value) => ({ markCall: oneOf('mark', value, ['call']) === 'call' }),
   finish: (value) => ({ finish: oneOf('finish', value, ['stop', 'length', 'content_filter']) }),
   cached: (value) => ({ cachedTokens: wholeNumber('cached', value, TOKENS_MAX) }),
   reasoning: (value) => ({ reasoningTokens: wholeNumber('reasoning', value, TOKENS_MAX) }),

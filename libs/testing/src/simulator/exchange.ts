@@ -48,6 +48,7 @@ export class Exchange {
       const slice = bytes.subarray(start, start + sliceBytes);
       this.#over.signal.throwIfAborted();
       this.entry.bytes += slice.length;
+      this.entry.lastWriteTime = new Date().toISOString();
       const isTaken = this.#response.write(slice);
       if (!isTaken) await this.#abortable(once(this.#response, 'drain', this.#signal()));
       // Pieces that are written in one turn of the loop would travel as one.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isObject, type JsonObject } from '../json-value.ts';
-import { answerTo } from './answer.ts';
+import { type Answer, answerTo } from './answer.ts';
 import { InvalidRequestError, lastUserText } from './conversation.ts';
 import { DirectiveError, type Directives, parseDirectives } from './directives.ts';
 import type { Exchange } from './exchange.ts';
@@ -56,6 +56,11 @@ function fails(directives: Directives, text: string, failures: Map<string, numbe
   return true;
 }
 
+/** So that any part of an answer tells the call that it is of, even when another says the same. */
+function marked(answer: Answer, call: number): Answer {
+  return { ...answer, pieces: answer.pieces.map((piece) => `${piece}~${call}`) };
+}
+
 async function generate(
   vendor: Vendor,
   exchange: Exchange,
@@ -81,13 +86,15 @@ async function generate(
     const reply = vendor.error({ status, retryAfterSeconds: directives.retryAfterSeconds });
     return sendError(exchange, reply, directives.html);
   }
-  const answer = answerTo(conversation, directives, vendor.toolCallIdPrefix);
+  const said = answerTo(conversation, directives, vendor.toolCallIdPrefix);
+  const answer = directives.markCall ? marked(said, entry.id) : said;
   const id = createHash('sha256').update(`${entry.id} ${entry.bodyDigest}`).digest('hex');
+  entry.answerId = id.slice(0, ID_CHARACTERS);
   const withUsage = !directives.withoutUsage;
   const context = {
     conversation,
     answer,
-    id: id.slice(0, ID_CHARACTERS),
+    id: entry.answerId,
     withUsage,
     operation,
     request: asked,

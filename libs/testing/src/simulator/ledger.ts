@@ -28,13 +28,19 @@ export interface LedgerEntry {
   status: number | undefined;
   /** What the answer reported; undefined when it did not come to that. */
   usage: Usage | undefined;
+  /** The id of the answer, as it is in the vendor's header. */
+  answerId: string | undefined;
   /** The whole text that the answer says, even when cut. */
   text: string | undefined;
   /** Events of a stream that were written. */
   events: number;
   /** Bytes of the body that were written. */
   bytes: number;
+  /** ISO 8601. When the last piece of the body was handed to the socket. */
+  lastWriteTime: string | undefined;
   ended: Ending;
+  /** ISO 8601. */
+  endTime: string | undefined;
 }
 
 /** Append-only record of calls, the oldest dropped beyond 100,000. */
@@ -64,10 +70,13 @@ export class Ledger {
       stream: false,
       status: undefined,
       usage: undefined,
+      answerId: undefined,
       text: undefined,
       events: 0,
       bytes: 0,
+      lastWriteTime: undefined,
       ended: 'open',
+      endTime: undefined,
     };
     this.#entries.push(entry);
     if (this.#entries.length > ENTRIES_MAX) this.#entries.shift();
@@ -76,6 +85,7 @@ export class Ledger {
 
   close(entry: LedgerEntry, ended: Ending): void {
     entry.ended = ended;
+    entry.endTime = new Date().toISOString();
     if (this.#file !== undefined) appendFileSync(this.#file, `${JSON.stringify(entry)}\n`);
   }
 
