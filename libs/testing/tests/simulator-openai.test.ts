@@ -42,6 +42,26 @@ describe('chat completions', () => {
     expect(usage?.total_tokens).toBe((usage?.prompt_tokens ?? 0) + 9);
   });
 
+  test('marks every piece of an answer with its call when asked', async () => {
+    const completion = await ask('one two sim:mark=call');
+    const [entry] = simulator.ledger;
+    const call = entry?.id;
+    expect(completion.choices[0]?.message.content).toBe(`Echo:~${call} one~${call} two~${call}`);
+    expect(completion.id).toBe(`chatcmpl-${entry?.answerId}`);
+    expect(entry?.text).toBe(`Echo:~${call} one~${call} two~${call}`);
+  });
+
+  test('the ledger tells when the answer was written and when it ended', async () => {
+    await ask('Hello');
+    const {
+      time,
+      lastWriteTime = '',
+      endTime = '',
+    } = await simulator.waitFor(({ ended }) => ended === 'complete');
+    expect([time, lastWriteTime, endTime].toSorted()).toEqual([time, lastWriteTime, endTime]);
+    expect(Date.parse(lastWriteTime)).toBeGreaterThan(0);
+  });
+
   test('streams the same text and reports usage only when asked', async () => {
     const messages = [{ role: 'user' as const, content: 'Grüße an alle 👋🏽 sim:slice=7' }];
     const stream = await client.chat.completions.create({
