@@ -1,5 +1,11 @@
 /** What the shipped configuration refuses. What it allows is proved by the contract. */
-import { buckets, reserveEndpoint, type ServiceName, subjects } from '@gateway/protocol';
+import {
+  buckets,
+  clientInboxPrefix,
+  reserveEndpoint,
+  type ServiceName,
+  subjects,
+} from '@gateway/protocol';
 import { type RunningServer, waitFor } from '@gateway/testing';
 import { connect, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -15,7 +21,9 @@ beforeAll(async () => {
 });
 
 async function connectPlainly(user: ServiceName) {
-  const connection = await connect({ servers: server.url, user, pass: passwordOf(user) });
+  const inboxPrefix = clientInboxPrefix(user);
+  const pass = passwordOf(user);
+  const connection = await connect({ servers: server.url, user, pass, inboxPrefix });
   onTestFinished(() => connection.close());
   const refused: string[] = [];
   void (async () => {
@@ -99,6 +107,16 @@ describe('subscribing', () => {
       connection.subscribe(subject, options);
     }),
   );
+});
+
+test('the audit-writer says the end and the attempt of a request whose ingress died', async () => {
+  const { connection, refused } = await connectPlainly('audit-writer');
+  const kinds = ['finished', 'attempted'] as const;
+  for (const kind of kinds) {
+    const { data } = await connection.request(subjects.event(kind), '{}', { timeout: 5_000 });
+    expect(JSON.parse(Buffer.from(data).toString())).toMatchObject({ stream: 'GATEWAY_EVENTS' });
+  }
+  expect(refused).toEqual([]);
 });
 
 describe('connecting', () => {

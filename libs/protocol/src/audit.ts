@@ -16,6 +16,8 @@ export const auditAttempt = z.object({
   output_tokens: z.number().int(),
   usage_source: z.string(),
   latency_ms: z.number(),
+  /** True where it was written on behalf of a process that died. */
+  assumed: z.boolean().default(false),
 });
 
 export const auditRow = z.object({

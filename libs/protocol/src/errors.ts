@@ -59,6 +59,8 @@ export const ERRORS = {
   audit_unavailable: row('gateway', 503, { repeatable: true }),
   shutting_down: row('gateway', 503, { failover: true, repeatable: true }),
   deadline_exceeded: row('gateway', 504),
+  /** Of a request that the audit-writer closed because its ingress died; nobody is told. */
+  ingress_lost: row('gateway', 500),
   internal: row('gateway', 500),
 } as const satisfies Record<string, ErrorRow>;
 

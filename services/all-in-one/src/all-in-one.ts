@@ -52,7 +52,10 @@ export async function startAllInOne(
   const isLedgerNew = !existsSync(ledgerDirectory);
   const audit = resources.use(
     await startAuditWriter(
-      { database: { kind: 'pglite', directory: ledgerDirectory } },
+      {
+        database: { kind: 'pglite', directory: ledgerDirectory },
+        graceMs: settings.auditGraceMs,
+      },
       // Events wait in the log until the database is open, so the gateway is ready without it.
       { ...contextOf('audit-writer'), health: unwatched },
     ),

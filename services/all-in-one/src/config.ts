@@ -1,3 +1,4 @@
+import { readAuditGrace } from '@gateway/audit-writer';
 import { type IngressSettings, readIngressSettings } from '@gateway/ingress';
 import { readSettings as readWorkerSettings, type WorkerSettings } from '@gateway/provider-worker';
 import {
@@ -18,10 +19,12 @@ export interface EmbeddedSettings {
   readonly pepper: Secret | undefined;
   readonly ingress: Omit<IngressSettings, 'pepper'>;
   readonly worker: WorkerSettings;
+  /** How long after its deadline a request without an end counts as abandoned. */
+  readonly auditGraceMs: number;
 }
 
 export function readSettings(environment: Environment): EmbeddedSettings {
-  const { embedded, ingress, worker } = readAllSettings({
+  const { embedded, ...services } = readAllSettings({
     embedded: () =>
       parseSettings(
         {
@@ -39,6 +42,7 @@ export function readSettings(environment: Environment): EmbeddedSettings {
       ),
     ingress: () => readIngressSettings(environment),
     worker: () => readWorkerSettings(environment),
+    auditGraceMs: () => readAuditGrace(environment),
   });
-  return { ...embedded, ingress, worker };
+  return { ...embedded, ...services };
 }

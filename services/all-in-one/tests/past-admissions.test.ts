@@ -27,7 +27,7 @@ beforeEach(async () => {
   bus = resources.use(hub.connect({ service: 'audit-writer', instance: newInstanceId() }));
   audit = resources.use(
     await startAuditWriter(
-      { database: { kind: 'pglite', directory: join(directory, 'audit') } },
+      { graceMs: 30_000, database: { kind: 'pglite', directory: join(directory, 'audit') } },
       { bus, logger, health: new HealthChecks(), signal: stopping.signal },
     ),
   );

@@ -1,12 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus, Subscription } from '@gateway/bus';
 import { auditQueryEndpoint, consumers } from '@gateway/protocol';
 import type { ServiceContext } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';
+import { keepClosingAbandoned } from './close-abandoned.ts';
 import type { Database } from './database.ts';
 import { DatabaseOutage } from './database-outage.ts';
 import { migrate } from './migrate.ts';
 import { makePartitions } from './partitions.ts';
+import { pause } from './pause.ts';
 import { openPglite } from './pglite.ts';
 import { openPostgres, type PostgresAddress } from './postgres.ts';
 import { auditUnavailable, queryAudit } from './query.ts';
@@ -18,6 +19,8 @@ export interface AuditWriterSettings {
     | ({ readonly kind: 'postgres' } & PostgresAddress)
     /** Embedded. No other process may hold the directory. */
     | { readonly kind: 'pglite'; readonly directory: string };
+  /** How long after its deadline a request without an end counts as abandoned. */
+  readonly graceMs: number;
 }
 
 export type AuditWriterContext = Pick<ServiceContext, 'logger' | 'health' | 'signal'> & {
@@ -75,6 +78,8 @@ export async function startAuditWriter(
     if (!isOpen) return undefined;
     keepProbing(database, outage, signal);
     keepPartitions(database, logger, signal);
+    const { graceMs } = settings;
+    keepClosingAbandoned({ bus, database, outage, logger, graceMs, signal });
     return consumeUntilDone({ database, outage, logger, signal }, bus);
   });
   resources.defer(async () => {
@@ -160,9 +165,4 @@ async function keepPartitions(
       logger.warn({ error }, 'the partitions of the coming months could not be made');
     });
   }
-}
-
-/** False when the signal ended it. */
-function pause(durationMs: number, signal: AbortSignal): Promise<boolean> {
-  return delay(durationMs, true, { signal, ref: false }).catch(() => false);
 }

@@ -21,7 +21,16 @@ describe('readSettings', () => {
     expect(JSON.stringify(database)).not.toContain('of-postgres');
   });
 
+  test.each([
+    [undefined, 30_000],
+    ['0.1', 100],
+  ])('takes a grace of %s as %i ms', (text, graceMs) => {
+    const environment = { ...nats, POSTGRES_HOST: 'host', AUDIT_GRACE_SECONDS: text };
+    expect(readSettings(environment).audit.graceMs).toBe(graceMs);
+  });
+
   test.for([
+    ['no grace', { ...nats, POSTGRES_HOST: 'c', AUDIT_GRACE_SECONDS: '0.09' }, /AUDIT_GRACE/],
     ['no database', nats, /DATABASE_URL is required/],
     ['two', { ...nats, DATABASE_URL: 'postgres://a/b', POSTGRES_HOST: 'c' }, /both set/],
     ['another protocol', { ...nats, DATABASE_URL: 'mysql://a/b' }, /postgres:\/\/host/],

@@ -5,13 +5,16 @@ import {
   parseSettings,
   readAllSettings,
   readNatsSettings,
+  seconds,
   secret,
   secretUrl,
   text,
 } from '@gateway/runtime';
 import type { AuditWriterSettings } from './audit-writer.ts';
+import { GRACE_DEFAULT_MS } from './close-abandoned.ts';
 
 const POSTGRES_PORT = 5432;
+const GRACE_MIN_SECONDS = 0.1;
 
 export interface ProcessSettings {
   readonly nats: NatsSettings;
@@ -20,17 +23,34 @@ export interface ProcessSettings {
 
 /** Reads `NATS_*` and where PostgreSQL is. Throws a `SettingsError` with everything that is wrong. */
 export function readSettings(environment: Environment): ProcessSettings {
-  return readAllSettings({
+  const { nats, database, graceMs } = readAllSettings({
     nats: () => readNatsSettings(environment),
-    audit: () => readAuditSettings(environment),
+    database: () => readDatabase(environment),
+    graceMs: () => readAuditGrace(environment),
   });
+  return { nats, audit: { database, graceMs } };
+}
+
+/** AUDIT_GRACE_SECONDS, in milliseconds. */
+export function readAuditGrace(environment: Environment): number {
+  const settings = parseSettings(
+    {
+      graceMs: seconds('AUDIT_GRACE_SECONDS', {
+        default: GRACE_DEFAULT_MS,
+        min: GRACE_MIN_SECONDS,
+        description: 'how long after its deadline a request without an end counts as abandoned',
+      }),
+    },
+    environment,
+  );
+  return settings.graceMs;
 }
 
 /**
  * DATABASE_URL, or POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB;
  * the URL and the password also as NAME_FILE.
  */
-function readAuditSettings(environment: Environment): AuditWriterSettings {
+function readDatabase(environment: Environment): AuditWriterSettings['database'] {
   const { url, host, ...rest } = parseSettings(
     {
       url: secretUrl('DATABASE_URL', {
@@ -64,6 +84,6 @@ function readAuditSettings(environment: Environment): AuditWriterSettings {
       }
     },
   );
-  if (url !== undefined) return { database: { kind: 'postgres', url } };
-  return { database: { kind: 'postgres', host: host ?? '', ...rest } };
+  if (url !== undefined) return { kind: 'postgres', url };
+  return { kind: 'postgres', host: host ?? '', ...rest };
 }

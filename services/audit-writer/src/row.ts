@@ -80,7 +80,7 @@ function later(left: string | null, right: string | null): string | null {
 /** The row that the view `audit` shows for this state. */
 export function auditRowOf(state: RequestState): AuditRow {
   const { facts, finished } = state;
-  const attempts = [...state.attempts.values()].sort((a, b) => a.attempt - b.attempt);
+  const attempts = attemptsOf(state);
   return {
     request_id: state.requestId,
     time: facts.time,
@@ -110,6 +110,18 @@ export function auditRowOf(state: RequestState): AuditRow {
     config_revision: facts.config_revision,
     assumed: (finished?.finished_assumed ?? false) || attempts.some(({ assumed }) => assumed),
   };
+}
+
+/**
+ * In the order of their numbers. One without a provider stands for a call that nobody may have made:
+ * it is left out once the true end, or a later attempt, says that there was none.
+ */
+function attemptsOf({ attempts, finished }: RequestState): readonly AttemptColumns[] {
+  const last = Math.max(...attempts.keys());
+  const isEndKnown = finished !== null && !finished.finished_assumed;
+  return [...attempts.values()]
+    .filter(({ attempt, provider }) => provider !== '' || (!isEndKnown && attempt === last))
+    .sort((a, b) => a.attempt - b.attempt);
 }
 
 type Tokens = Pick<
@@ -166,5 +178,6 @@ function detailsOf(attempt: AttemptColumns): AuditAttempt {
     output_tokens: attempt.output_tokens,
     usage_source: attempt.usage_source,
     latency_ms: attempt.latency_ms,
+    assumed: attempt.assumed,
   };
 }

@@ -18,6 +18,8 @@ import {
   type AuditWriterSettings,
   startAuditWriter,
 } from '../src/audit-writer.ts';
+import { BACKLOG_MAX, closeAbandoned } from '../src/close-abandoned.ts';
+import { DatabaseOutage } from '../src/database-outage.ts';
 import { openPostgres } from '../src/postgres.ts';
 import { eventsOf } from './events.ts';
 
@@ -49,12 +51,17 @@ interface Started {
   readonly health: HealthChecks;
 }
 
-async function start(database: AuditWriterSettings['database']): Promise<Started> {
+async function start(
+  database: AuditWriterSettings['database'],
+  graceMs = 30_000,
+): Promise<Started> {
   const health = new HealthChecks();
   health.markStarted();
   const bus = cleanUp.use(connect('audit-writer'));
   const { signal } = new AbortController();
-  const writer = cleanUp.use(await startAuditWriter({ database }, { bus, logger, health, signal }));
+  const writer = cleanUp.use(
+    await startAuditWriter({ database, graceMs }, { bus, logger, health, signal }),
+  );
   return { writer, health };
 }
 
@@ -142,6 +149,65 @@ describe('startAuditWriter', () => {
     await start(database);
     await settled();
     expect((await read()).data).toHaveLength(events.length);
+  });
+});
+
+describe('a request whose ingress died', () => {
+  test('is closed after the grace, once, by several writers', async () => {
+    const database = await emptyDatabase();
+    await Promise.all([start(database, 100), start(database, 100)]);
+    const [running, lost] = [eventsOf(), eventsOf()];
+    await publishAll([running.received({ deadlineAt: Date.now() + 600_000 }), lost.received()]);
+    const closed = await waitFor(
+      async () => (await read()).data.find((row) => row.ended === 'abandoned'),
+      { what: 'the request to be closed' },
+    );
+    expect(closed).toMatchObject({ request_id: lost.requestId, attempts: 1, assumed: true });
+    await publishAll([lost.finished(), lost.attempted()]);
+    const corrected = await waitFor(
+      async () => (await read()).data.find((row) => row.status === 200 && row.input_tokens > 0),
+      { what: 'the row to be corrected' },
+    );
+    expect(corrected).toMatchObject({ request_id: lost.requestId, attempts: 1, assumed: false });
+    const rows = (await read()).data.map((row) => [row.request_id, row.status]);
+    expect(rows).toContainEqual([running.requestId, null]);
+  });
+
+  test('waits while more events wait than its end may be among', async () => {
+    const settings = await emptyDatabase();
+    const { writer, health } = await start(settings);
+    await ready(health);
+    const lost = eventsOf();
+    await publishAll([lost.received()]);
+    await settled();
+    await writer[Symbol.asyncDispose]();
+    if (!('url' in settings)) throw new Error('expected a URL');
+    const database = openPostgres(settings);
+    cleanUp.defer(() => database.close());
+    const bus = cleanUp.use(connect('audit-writer'));
+    const { signal } = new AbortController();
+    const outage = new DatabaseOutage(logger);
+    const round = () =>
+      closeAbandoned({ bus, database, outage, logger, graceMs: 0, signal }, Date.now());
+    const pending = async () => (await ingress.backlog(consumers.auditWriter)).pending;
+    await publishAll(Array.from({ length: BACKLOG_MAX + 1 }, () => eventsOf().received()));
+    expect(await pending()).toBe(BACKLOG_MAX + 1);
+    expect(await round()).toBe(0);
+    let isFirst = true;
+    const takeOne = await bus.consume(
+      consumers.auditWriter,
+      async (batch) => {
+        for (const delivery of batch) {
+          if (isFirst) delivery.acknowledge();
+          else delivery.retry(60_000);
+          isFirst = false;
+        }
+      },
+      { batchMax: 1, lingerMs: 0 },
+    );
+    await waitFor(async () => (await pending()) <= BACKLOG_MAX, { what: 'one event to be taken' });
+    await takeOne.drain();
+    expect(await round()).toBe(1);
   });
 });
 

@@ -1,5 +1,6 @@
 /** What both databases must do. Each part runs on a database of its own. */
 import { describe } from 'vitest';
+import { describeAbandoned } from './abandoned.contract.ts';
 import { describeBatches } from './batch.contract.ts';
 import type { DatabaseUnderTest } from './database-under-test.ts';
 import { describeMerging } from './merging.contract.ts';
@@ -10,6 +11,7 @@ export function describeDatabase(name: string, under: DatabaseUnderTest): void {
   describe(name, () => {
     describeMerging(under);
     describeBatches(under);
+    describeAbandoned(under);
     describeQueries(under);
     describeSchema(under);
   });

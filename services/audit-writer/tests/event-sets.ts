@@ -23,7 +23,8 @@ const attempted = fc.record(
     assumed: fc.boolean(),
     usage,
     usageSource: fc.constantFrom('provider', 'estimated', 'none', 'unknown'),
-    provider: fc.constantFrom('openai', 'anthropic', 'demo'),
+    // The empty one stands for a call that nobody may have made.
+    provider: fc.constantFrom('openai', 'anthropic', 'demo', ''),
     model: fc.constantFrom('gpt-4o-mini', 'claude-sonnet-4-20250514', 'demo'),
     errorCode: text,
     finishReasons: fc.array(text, { maxLength: 3 }),

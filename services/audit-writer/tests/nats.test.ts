@@ -32,7 +32,10 @@ test('over NATS, an outage of PostgreSQL loses nothing and poison is set apart',
   const { signal } = new AbortController();
   const health = new HealthChecks();
   const database = { kind: 'postgres' as const, url: new Secret(postgres.url) };
-  await using writer = await startAuditWriter({ database }, { bus, logger, health, signal });
+  await using writer = await startAuditWriter(
+    { database, graceMs: 30_000 },
+    { bus, logger, health, signal },
+  );
   const backlog = () => ingress.backlog(consumers.auditWriter);
   const settled = () =>
     waitFor(async () => (await backlog()).pending === 0, { what: 'the events to be settled' });

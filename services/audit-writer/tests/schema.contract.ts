@@ -11,6 +11,8 @@ import {
 } from './database-under-test.ts';
 import { eventsOf } from './events.ts';
 
+const SCHEMA_VERSION = 2;
+
 export function describeSchema({ openEmpty }: DatabaseUnderTest): void {
   describe('schema', () => {
     let shared: MigratedDatabase;
@@ -28,7 +30,7 @@ export function describeSchema({ openEmpty }: DatabaseUnderTest): void {
       };
       await Promise.all([start(), start(), start()]);
       await start();
-      expect(await fresh.query('SELECT name FROM schema_migrations')).toHaveLength(1);
+      expect(await fresh.query('SELECT name FROM schema_migrations')).toHaveLength(SCHEMA_VERSION);
       await fresh.close();
     });
 
@@ -37,7 +39,7 @@ export function describeSchema({ openEmpty }: DatabaseUnderTest): void {
       await migrate(fresh);
       await fresh.query("INSERT INTO schema_migrations (version, name) VALUES (9999, 'later')");
       await expect(migrate(fresh)).rejects.toThrow(SchemaTooNew);
-      await expect(migrate(fresh)).rejects.toThrow(/has schema 9999, this version knows 1/);
+      await expect(migrate(fresh)).rejects.toThrow(/has schema 9999, this version knows 2/);
       await fresh.close();
     });
 

@@ -45,6 +45,7 @@ const TYPES: Record<ErrorCode, readonly [type: string, code: string]> = {
   audit_unavailable: ['service_unavailable', 'audit_unavailable'],
   shutting_down: ['service_unavailable', 'shutting_down'],
   deadline_exceeded: ['upstream_error', 'deadline_exceeded'],
+  ingress_lost: ['server_error', 'ingress_lost'],
   internal: ['server_error', 'internal_error'],
 };
 
