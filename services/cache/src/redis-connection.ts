@@ -1,7 +1,8 @@
 /**
  * One connection that answers soon or says that it cannot. Nothing is queued while it is down, and
- * a server that stays silent loses the connection: from then on every command fails at once, and
- * the reconnection, which needs an answer to become ready, is the probe.
+ * a server that stays silent or is late several times loses the connection: from then on every
+ * command fails at once, and the reconnection, which needs an answer in time to become ready, is the
+ * probe.
  */
 import type { Secret } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';
@@ -18,11 +19,20 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const COMMAND_TIMEOUT_MS = 60;
 /** Silence after a command until the connection is given up. */
 const SOCKET_TIMEOUT_MS = 200;
+/** Commands in a row that are answered too late or not at all until the connection is given up. */
+const TIMEOUTS_MAX = 5;
 const RECONNECT_DELAY_MS_MIN = 50;
 const RECONNECT_DELAY_MS_MAX = 500;
 
+/** Commands that wait for an answer. */
+export const COMMANDS_IN_FLIGHT_MAX = 1_024;
+
 export interface RedisConnection extends Disposable {
-  readonly client: Redis;
+  /**
+   * Throws what Redis answers, and at once when it is not connected or `COMMANDS_IN_FLIGHT_MAX`
+   * commands wait already.
+   */
+  run<Result>(command: (client: Redis) => Promise<Result>): Promise<Result>;
   readonly outage: string | undefined;
 }
 
@@ -54,8 +64,11 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     if (outage !== error.message) logger.warn({ reason: error.message }, 'redis fails');
     outage = error.message || 'Redis is not connected';
   });
+  const inFlight = new CommandsInFlight(() => {
+    client.stream.destroy(new Error('Redis answers too late'));
+  });
   return {
-    client,
+    run: (command) => inFlight.add(() => command(client)),
     get outage() {
       return outage;
     },
@@ -64,4 +77,40 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
       client.disconnect();
     },
   };
+}
+
+/** Counts the commands that wait, and those in a row that waited in vain. */
+class CommandsInFlight {
+  readonly #giveUp: () => void;
+  #count = 0;
+  #timeouts = 0;
+
+  constructor(giveUp: () => void) {
+    this.#giveUp = giveUp;
+  }
+
+  async add<Result>(command: () => Promise<Result>): Promise<Result> {
+    if (this.#count >= COMMANDS_IN_FLIGHT_MAX) {
+      throw new Error(`${COMMANDS_IN_FLIGHT_MAX} commands wait for Redis already`);
+    }
+    this.#count += 1;
+    try {
+      const result = await command();
+      this.#timeouts = 0;
+      return result;
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    } finally {
+      this.#count -= 1;
+    }
+  }
+
+  #failed(error: unknown): void {
+    const isTimeout = error instanceof Error && error.message === 'Command timed out';
+    this.#timeouts = isTimeout ? this.#timeouts + 1 : 0;
+    if (this.#timeouts < TIMEOUTS_MAX) return;
+    this.#timeouts = 0;
+    this.#giveUp();
+  }
 }

@@ -27,14 +27,18 @@ export class RedisResponseStore implements ResponseStore {
 
   async get(address: ResponseAddress): Promise<StoredResponse | undefined> {
     const key = storageKey(address);
-    const bytes = await orUnavailable(() => this.#connection.client.getBuffer(key));
+    const bytes = await orUnavailable(() =>
+      this.#connection.run((client) => client.getBuffer(key)),
+    );
     return bytes ? decodeResponse(bytes) : undefined;
   }
 
   async set(address: ResponseAddress, response: StoredResponse, ttlSeconds: number): Promise<void> {
     const key = storageKey(address);
     const bytes = encodeResponse(response);
-    await orUnavailable(() => this.#connection.client.set(key, bytes, 'EX', ttlSeconds));
+    await orUnavailable(() =>
+      this.#connection.run((client) => client.set(key, bytes, 'EX', ttlSeconds)),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

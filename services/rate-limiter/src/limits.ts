@@ -6,6 +6,8 @@
  *
  * `reserve.lua` computes the same inside Redis.
  */
+import type { CounterState } from './counter.ts';
+
 export const SLOTS = 60;
 
 /** Requests by slot. */
@@ -16,13 +18,8 @@ export interface WindowLimit {
   readonly windowMs: number;
 }
 
-export interface WindowState {
+export interface WindowState extends CounterState {
   readonly used: number;
-  readonly remaining: number;
-  /** Until everything counted now is free again. */
-  readonly resetMs: number;
-  /** Until one more fits; 0 when it fits now. */
-  readonly retryAfterMs: number;
 }
 
 /** The slot that a moment (whole milliseconds) falls into. */

@@ -96,7 +96,7 @@ describe('MemoryLimitStore', () => {
   });
 
   test('counts windows up to the bound and refuses one past it', async () => {
-    const { reserve } = openStore({ windowsMax: 2 });
+    const { reserve } = openStore({ countersMax: 2 });
     await reserve('key:a', { amount: 5 });
     await reserve('key:b', { amount: 5 });
     await expect(reserve('key:c')).rejects.toMatchObject({ code: 'overloaded' });
@@ -104,7 +104,7 @@ describe('MemoryLimitStore', () => {
   });
 
   test('counts nothing for a request that it has no room for', async () => {
-    const { store, reserve } = openStore({ windowsMax: 1 });
+    const { store, reserve } = openStore({ countersMax: 1 });
     const limits = ['key:a', 'tenant:b'].map((scope) => {
       return { scope, kind: 'requests' as const, amount: 5, windowSeconds: 60 };
     });
@@ -114,7 +114,7 @@ describe('MemoryLimitStore', () => {
   });
 
   test('makes room by dropping windows that hold nothing any more', async () => {
-    const { clock, reserve } = openStore({ windowsMax: 2 });
+    const { clock, reserve } = openStore({ countersMax: 2 });
     await reserve('key:a');
     clock.nowMs += 30_000;
     await reserve('key:b');

@@ -4,12 +4,23 @@
  */
 import {
   GatewayError,
+  type HeldSlots,
   type Limit,
   type ReserveReply,
   type ReserveRequest,
+  SLOT_LEASE_MS,
 } from '@gateway/protocol';
-import { ADMISSION_MEMORY_MS, type LimitStore, windowKey } from './limit-store.ts';
-import { slotAt, slotCounts, slotFreeAtMs, type WindowState, windowState } from './limits.ts';
+import type { Counter, CounterState } from './counter.ts';
+import {
+  ADMISSION_MEMORY_MS,
+  counterKey,
+  type LimitStore,
+  SCOPE_MEMBERS_MAX,
+  slotsKey,
+} from './limit-store.ts';
+import { slotAt, slotCounts } from './limits.ts';
+import { Slots } from './slots.ts';
+import { Window } from './window.ts';
 
 /** Requests that were admitted before this process started. */
 export interface PastAdmissions {
@@ -23,23 +34,17 @@ export interface MemoryLimitStoreOptions {
   readonly past?: readonly PastAdmissions[];
   /** Whole milliseconds since 1970 on a clock that never goes back. */
   readonly nowMs?: () => number;
-  /** Windows that are counted at once. */
-  readonly windowsMax?: number;
+  readonly slotLeaseMs?: number;
+  /** Windows and scopes of slots that are counted at once. */
+  readonly countersMax?: number;
   /** Request ids that are remembered; beyond it the oldest is forgotten before its time. */
   readonly admissionsMax?: number;
 }
 
-export const WINDOWS_MAX = 100_000;
+export const COUNTERS_MAX = 100_000;
 export const ADMISSIONS_MAX = 100_000;
 /** About 60 MB. Group by the sixtieth part of the window to stay below. */
 export const PAST_ADMISSIONS_MAX = 1_000_000;
-
-interface Window {
-  readonly windowMs: number;
-  readonly counts: Map<number, number>;
-  /** When nothing counts any more. */
-  freeAtMs: number;
-}
 
 interface Admission {
   readonly reply: ReserveReply;
@@ -49,20 +54,21 @@ interface Admission {
 interface Candidate {
   readonly limit: Limit;
   readonly key: string;
-  readonly window: Window;
-  readonly state: WindowState;
+  readonly counter: Counter;
+  readonly state: CounterState;
 }
 
 export class MemoryLimitStore implements LimitStore {
   readonly outage = undefined;
   readonly #nowMs: () => number;
-  readonly #windowsMax: number;
+  readonly #slotLeaseMs: number;
+  readonly #countersMax: number;
   readonly #admissionsMax: number;
-  readonly #windows = new Map<string, Window>();
+  readonly #counters = new Map<string, Counter>();
   /** In the order of admission, so the first is the first to be forgotten. */
   readonly #admissions = new Map<string, Admission>();
   readonly #past: ReadonlyMap<string, readonly PastAdmissions[]>;
-  /** No window is free before this moment, so looking for one earlier is in vain. */
+  /** No counter is free before this moment, so looking for one earlier is in vain. */
   #nextFreeAtMs = Number.POSITIVE_INFINITY;
 
   /** Throws a RangeError for more than `PAST_ADMISSIONS_MAX` past admissions. */
@@ -72,7 +78,8 @@ export class MemoryLimitStore implements LimitStore {
       throw new RangeError(`There are more than ${PAST_ADMISSIONS_MAX} past admissions.`);
     }
     this.#nowMs = nowMs;
-    this.#windowsMax = options.windowsMax ?? WINDOWS_MAX;
+    this.#slotLeaseMs = options.slotLeaseMs ?? SLOT_LEASE_MS;
+    this.#countersMax = options.countersMax ?? COUNTERS_MAX;
     this.#admissionsMax = options.admissionsMax ?? ADMISSIONS_MAX;
     this.#past = Map.groupBy(past, ({ scope }) => scope);
   }
@@ -83,75 +90,105 @@ export class MemoryLimitStore implements LimitStore {
     const admission = this.#admissions.get(requestId);
     if (admission) return admission.reply;
 
-    const candidates = limits.map((limit) => this.#candidate(limit, nowMs));
-    const retryAfterMs = Math.max(...candidates.map(({ state }) => state.retryAfterMs));
+    const candidates = limits.map((limit) => this.#candidate(requestId, limit, nowMs));
+    const slowest = candidates.reduce((slow, each) =>
+      each.state.retryAfterMs > slow.state.retryAfterMs ? each : slow,
+    );
+    const { retryAfterMs } = slowest.state;
     if (retryAfterMs > 0) {
       const states = candidates.map(({ limit, state }) => limitState(limit, state));
-      return { allowed: false, limits: states, retryAfterMs };
+      const { scope, kind } = slowest.limit;
+      return { allowed: false, limits: states, refusedBy: { scope, kind }, retryAfterMs };
     }
     this.#makeRoom(candidates, nowMs);
-    const states = candidates.map((candidate) => this.#count(candidate, nowMs));
+    const states = candidates.map(({ limit, key, counter }) => {
+      counter.take(requestId, nowMs);
+      this.#keep(key, counter);
+      return limitState(limit, counter.state(requestId, limit.amount, nowMs));
+    });
     const reply = { allowed: true, limits: states };
     this.#admissions.set(requestId, { reply, forgetAtMs: nowMs + ADMISSION_MEMORY_MS });
     return reply;
   }
 
+  async release({ requestId, scopes }: HeldSlots): Promise<void> {
+    const nowMs = this.#nowMs();
+    for (const scope of scopes) {
+      this.#change(scope, nowMs, (slots) => slots.release(requestId, nowMs));
+    }
+  }
+
+  async renew(held: readonly HeldSlots[]): Promise<void> {
+    const nowMs = this.#nowMs();
+    for (const { requestId, scopes } of held) {
+      for (const scope of scopes) {
+        this.#change(scope, nowMs, (slots) => slots.renew(requestId, nowMs));
+      }
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#windows.clear();
+    this.#counters.clear();
     this.#admissions.clear();
   }
 
-  #candidate(limit: Limit, nowMs: number): Candidate {
-    const key = windowKey(limit);
-    const window = this.#windows.get(key) ?? this.#openWindow(limit, key, nowMs);
-    const { amount } = limit;
-    const state = windowState(window.counts, { amount, windowMs: window.windowMs }, nowMs);
-    return { limit, key, window, state };
+  #candidate(requestId: string, limit: Limit, nowMs: number): Candidate {
+    const key = counterKey(limit);
+    const counter = this.#counters.get(key) ?? this.#open(limit, key, nowMs);
+    return { limit, key, counter, state: counter.state(requestId, limit.amount, nowMs) };
+  }
+
+  #open(limit: Limit, key: string, nowMs: number): Counter {
+    if (limit.kind === 'concurrency') return new Slots(this.#slotLeaseMs, SCOPE_MEMBERS_MAX);
+    return this.#openWindow(limit.scope, limit.windowSeconds * 1000, key, nowMs);
   }
 
   /** A window that is not counted yet, with what was admitted before this process started. */
-  #openWindow(limit: Limit, key: string, nowMs: number): Window {
-    const windowMs = limit.windowSeconds * 1000;
-    const window: Window = { windowMs, counts: new Map(), freeAtMs: nowMs };
-    for (const { atMs, requests } of this.#past.get(limit.scope) ?? []) {
-      const slot = slotAt(Math.min(atMs, nowMs), windowMs);
-      if (slotCounts(slot, nowMs, windowMs)) addToSlot(window, slot, requests);
+  #openWindow(scope: string, windowMs: number, key: string, nowMs: number): Window {
+    const window = new Window(windowMs);
+    for (const { atMs, requests } of this.#past.get(scope) ?? []) {
+      const pastMs = Math.min(atMs, nowMs);
+      if (slotCounts(slotAt(pastMs, windowMs), nowMs, windowMs)) window.add(pastMs, requests);
     }
-    const hasRoom = this.#windows.size < this.#windowsMax;
-    if (window.counts.size > 0 && hasRoom) this.#keep(key, window);
+    const hasRoom = this.#counters.size < this.#countersMax;
+    if (window.freeAtMs > nowMs && hasRoom) this.#keep(key, window);
     return window;
   }
 
-  #count({ limit, key, window }: Candidate, nowMs: number) {
-    const { windowMs, counts } = window;
-    for (const slot of counts.keys()) {
-      if (!slotCounts(slot, nowMs, windowMs)) counts.delete(slot);
-    }
-    addToSlot(window, slotAt(nowMs, windowMs), 1);
-    this.#keep(key, window);
-    return limitState(limit, windowState(counts, { amount: limit.amount, windowMs }, nowMs));
+  /** Where there is no room for another scope, its slots lapse instead. */
+  #change(scope: string, nowMs: number, change: (slots: Slots) => void): void {
+    const key = slotsKey(scope);
+    const counter = this.#counters.get(key) ?? new Slots(this.#slotLeaseMs, SCOPE_MEMBERS_MAX);
+    if (!(counter instanceof Slots) || !this.#hasRoomFor([key], nowMs)) return;
+    change(counter);
+    this.#keep(key, counter);
   }
 
-  #keep(key: string, window: Window): void {
-    this.#windows.set(key, window);
-    this.#nextFreeAtMs = Math.min(this.#nextFreeAtMs, window.freeAtMs);
+  #keep(key: string, counter: Counter): void {
+    this.#counters.set(key, counter);
+    this.#nextFreeAtMs = Math.min(this.#nextFreeAtMs, counter.freeAtMs);
   }
 
   #makeRoom(candidates: readonly Candidate[], nowMs: number): void {
-    const isFull = () => {
-      const wanted = candidates.filter(({ key }) => !this.#windows.has(key)).length;
-      return this.#windows.size + wanted > this.#windowsMax;
-    };
-    if (isFull() && nowMs >= this.#nextFreeAtMs) this.#dropFreeWindows(nowMs);
-    if (isFull()) {
-      throw new GatewayError('overloaded', 'The rate limiter has no room for another key.');
-    }
+    const keys = candidates.map(({ key }) => key);
+    if (this.#hasRoomFor(keys, nowMs)) return;
+    throw new GatewayError('overloaded', 'The rate limiter has no room for another key.');
   }
 
-  #dropFreeWindows(nowMs: number): void {
+  /** Whether all of them can be counted, once what is free was dropped. */
+  #hasRoomFor(keys: readonly string[], nowMs: number): boolean {
+    const isFull = () => {
+      const wanted = keys.filter((key) => !this.#counters.has(key)).length;
+      return this.#counters.size + wanted > this.#countersMax;
+    };
+    if (isFull() && nowMs >= this.#nextFreeAtMs) this.#dropFreeCounters(nowMs);
+    return !isFull();
+  }
+
+  #dropFreeCounters(nowMs: number): void {
     this.#nextFreeAtMs = Number.POSITIVE_INFINITY;
-    for (const [key, { freeAtMs }] of this.#windows) {
-      if (freeAtMs <= nowMs) this.#windows.delete(key);
+    for (const [key, { freeAtMs }] of this.#counters) {
+      if (freeAtMs <= nowMs) this.#counters.delete(key);
       else this.#nextFreeAtMs = Math.min(this.#nextFreeAtMs, freeAtMs);
     }
   }
@@ -164,12 +201,7 @@ export class MemoryLimitStore implements LimitStore {
   }
 }
 
-function addToSlot(window: Window, slot: number, requests: number): void {
-  window.counts.set(slot, (window.counts.get(slot) ?? 0) + requests);
-  window.freeAtMs = Math.max(window.freeAtMs, slotFreeAtMs(slot, window.windowMs));
-}
-
-function limitState({ scope, kind, amount }: Limit, { remaining, resetMs }: WindowState) {
+function limitState({ scope, kind, amount }: Limit, { remaining, resetMs }: CounterState) {
   return { scope, kind, amount, remaining, resetMs };
 }
 

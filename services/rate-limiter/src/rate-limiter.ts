@@ -1,6 +1,12 @@
 import type { Bus } from '@gateway/bus';
-import { reserveEndpoint } from '@gateway/protocol';
+import { releaseSlotsEndpoint, renewSlotsEndpoint, reserveEndpoint } from '@gateway/protocol';
 import type { ServiceContext } from '@gateway/runtime';
+import {
+  RELEASE_CONCURRENCY_MAX,
+  RENEW_CONCURRENCY_MAX,
+  releaseHandler,
+  renewHandler,
+} from './hold-slots.ts';
 import type { LimitStore } from './limit-store.ts';
 import { MemoryLimitStore, type PastAdmissions } from './memory-limit-store.ts';
 import type { RedisSettings } from './redis-connection.ts';
@@ -17,7 +23,7 @@ export interface RateLimiterSettings {
 export type RateLimiterContext = Pick<ServiceContext, 'logger' | 'health'> & { readonly bus: Bus };
 
 /**
- * Serves reservations. It starts while Redis is away, too: reservations are `limiter_unavailable`
+ * Serves reservations and keeps the slots that they took. It starts while Redis is away, too: reservations are `limiter_unavailable`
  * and the health check `redis` fails until it is there. Disposal answers what was taken.
  */
 export async function startRateLimiter(
@@ -35,6 +41,14 @@ export async function startRateLimiter(
     concurrencyMax: RESERVE_CONCURRENCY_MAX,
   });
   resources.defer(() => reservations.drain());
+  const releases = await bus.receive(releaseSlotsEndpoint, releaseHandler(store), {
+    concurrencyMax: RELEASE_CONCURRENCY_MAX,
+  });
+  resources.defer(() => releases.drain());
+  const renewals = await bus.receive(renewSlotsEndpoint, renewHandler(store), {
+    concurrencyMax: RENEW_CONCURRENCY_MAX,
+  });
+  resources.defer(() => renewals.drain());
   return resources.move();
 }
 

@@ -1,7 +1,7 @@
 import type { Message, RequestHandler } from '@gateway/bus';
 import { GatewayError, type ReserveReply, type ReserveRequest } from '@gateway/protocol';
 import { getMeter } from '@gateway/telemetry';
-import { type LimitStore, windowKey } from './limit-store.ts';
+import { counterKey, type LimitStore } from './limit-store.ts';
 
 /** Reservations decided at once; as many more wait on the bus. */
 export const RESERVE_CONCURRENCY_MAX = 1_024;
@@ -16,7 +16,7 @@ const decisions = getMeter('rate-limiter').createCounter('gateway.rate_limit.dec
  */
 export function reserveHandler(store: LimitStore): RequestHandler<ReserveRequest, ReserveReply> {
   return async ({ value }): Promise<Message<ReserveReply>> => {
-    refuseRepeatedWindows(value);
+    refuseRepeatedLimits(value);
     try {
       const reply = await store.reserve(value);
       decisions.add(1, { outcome: reply.allowed ? 'allowed' : 'refused' });
@@ -28,8 +28,8 @@ export function reserveHandler(store: LimitStore): RequestHandler<ReserveRequest
   };
 }
 
-/** A window named twice would be checked once and counted twice. */
-function refuseRepeatedWindows({ limits }: ReserveRequest): void {
-  if (new Set(limits.map(windowKey)).size === limits.length) return;
-  throw new GatewayError('invalid_request', 'A reservation names the same window twice.');
+/** A window or slots named twice would be checked once and counted twice. */
+function refuseRepeatedLimits({ limits }: ReserveRequest): void {
+  if (new Set(limits.map(counterKey)).size === limits.length) return;
+  throw new GatewayError('invalid_request', 'A reservation names the same limit twice.');
 }
