@@ -6,11 +6,11 @@ import type { FastifyRequest } from 'fastify';
  * peer of the connection.
  */
 export function clientAddress(request: FastifyRequest): string {
-  const forwarded = plain(request.ip ?? '');
-  return isIP(forwarded) === 0 ? plain(request.raw.socket.remoteAddress ?? '') : forwarded;
+  const forwarded = plainAddress(request.ip ?? '');
+  return isIP(forwarded) === 0 ? plainAddress(request.raw.socket.remoteAddress ?? '') : forwarded;
 }
 
 /** A socket that listens on IPv6 sees IPv4 addresses mapped into it (RFC 4291 §2.5.5.2). */
-function plain(address: string): string {
+export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

@@ -20,6 +20,10 @@ describe('readSettings', () => {
       host: '127.0.0.1',
       port: 8080,
       bodyBytesMax: 32 * 1024 * 1024,
+      bufferedBytesMax: 512 * 1024 * 1024,
+      connectionsMax: 20_000,
+      connectionsPerAddressMax: 1_024,
+      runningRequestsMax: 10_000,
       trustedProxies: [],
       bootstrapKeys: {},
     });
@@ -54,6 +58,14 @@ describe('readSettings', () => {
       const wrong = bytes === 1024 ? bytes - 1 : bytes + 1;
       expect(problemsOf({ ...PEPPER, GATEWAY_MAX_BODY_BYTES: String(wrong) })).toHaveLength(1);
     }
+  });
+
+  test('needs room for at least one body', () => {
+    const body = { ...PEPPER, GATEWAY_MAX_BODY_BYTES: '2048' };
+    expect(problemsOf({ ...body, GATEWAY_MAX_BUFFERED_BYTES: '2048' })).toEqual([]);
+    expect(problemsOf({ ...body, GATEWAY_MAX_BUFFERED_BYTES: '2047' })).toEqual([
+      'GATEWAY_MAX_BUFFERED_BYTES must be at least GATEWAY_MAX_BODY_BYTES',
+    ]);
   });
 
   test('makes the limit of the environment that of every key', () => {

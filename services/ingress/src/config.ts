@@ -18,11 +18,18 @@ import {
   text,
 } from '@gateway/runtime';
 import { readGatewayFile } from './gateway-file.ts';
+import { NETWORK_NAMES } from './trusted-proxies.ts';
 
 export interface IngressSettings {
   readonly host: string;
   readonly port: number;
   readonly bodyBytesMax: number;
+  /** Of request bodies and whole answers that are held at once. */
+  readonly bufferedBytesMax: number;
+  readonly connectionsMax: number;
+  /** Of one IPv4 address or one IPv6 /64; trusted proxies are not bound by it. */
+  readonly connectionsPerAddressMax: number;
+  readonly runningRequestsMax: number;
   /** Addresses and networks of proxies whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
   readonly pepper: Secret;
@@ -81,6 +88,30 @@ function readEdge(environment: Environment) {
         max: 256 * MEBIBYTE,
         description: 'the largest request body taken, in bytes',
       }),
+      bufferedBytesMax: integer('GATEWAY_MAX_BUFFERED_BYTES', {
+        default: 512 * MEBIBYTE,
+        min: 1024,
+        max: 1024 * 1024 * MEBIBYTE,
+        description: 'bytes of request bodies and whole answers held at once',
+      }),
+      connectionsMax: integer('GATEWAY_MAX_CONNECTIONS', {
+        default: 20_000,
+        min: 1,
+        max: 1_000_000,
+        description: 'connections of clients that may be open at once',
+      }),
+      connectionsPerAddressMax: integer('GATEWAY_MAX_CONNECTIONS_PER_ADDRESS', {
+        default: 1_024,
+        min: 1,
+        max: 1_000_000,
+        description: 'connections of one client address that may be open at once',
+      }),
+      runningRequestsMax: integer('GATEWAY_MAX_RUNNING_REQUESTS', {
+        default: 10_000,
+        min: 1,
+        max: 1_000_000,
+        description: 'requests of clients that may run at once',
+      }),
       trustedProxies: list('GATEWAY_TRUSTED_PROXIES', {
         default: [],
         description: 'addresses or networks of proxies whose x-forwarded-for is believed',
@@ -97,7 +128,10 @@ function readEdge(environment: Environment) {
       }),
     },
     environment,
-    ({ apiKey, adminKey, trustedProxies }, report) => {
+    ({ apiKey, adminKey, trustedProxies, bodyBytesMax, bufferedBytesMax }, report) => {
+      if (bufferedBytesMax < bodyBytesMax) {
+        report('GATEWAY_MAX_BUFFERED_BYTES must be at least GATEWAY_MAX_BODY_BYTES');
+      }
       if (apiKey && adminKey && apiKey.reveal() === adminKey.reveal()) {
         report('GATEWAY_API_KEY and GATEWAY_ADMIN_KEY must differ');
       }
@@ -123,11 +157,8 @@ function isPresentable(key: string): boolean {
   return /^[\x21-\x7e]+$/.test(key) && keyTextIsPlausible(key);
 }
 
-/** The names that stand for networks: https://github.com/jshttp/proxy-addr */
-const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
-
 function isAddressOrNetwork(text: string): boolean {
-  if (NAMED_NETWORKS.includes(text)) return true;
+  if (NETWORK_NAMES.includes(text)) return true;
   const [address = '', prefix, ...rest] = text.split('/');
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;
@@ -137,7 +168,7 @@ function isAddressOrNetwork(text: string): boolean {
 }
 
 function notTrustable(position: number): string {
-  const forms = `an address, a network such as 10.0.0.0/8, or ${NAMED_NETWORKS.join(', ')}`;
+  const forms = `an address, a network such as 10.0.0.0/8, or ${NETWORK_NAMES.join(', ')}`;
   return `GATEWAY_TRUSTED_PROXIES: value ${position} must be ${forms}`;
 }
 

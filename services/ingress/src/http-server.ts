@@ -4,6 +4,7 @@
  * A key is checked before the body is read, and a route is closed to everybody unless it says who may
  * use it.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import {
   ERRORS,
@@ -14,20 +15,26 @@ import {
 } from '@gateway/protocol';
 import { getMeter, HTTP, type Logger } from '@gateway/telemetry';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { type Access, admit, bodyTooLarge, checkBodyHeaders } from './admit.ts';
+import { type Access, admit, checkBodyHeaders } from './admit.ts';
+import type { BudgetShare, ByteBudget } from './byte-budget.ts';
 import { clientAddress } from './client-address.ts';
+import { capConnections } from './connection-caps.ts';
 import type { ErrorStyle } from './error-style.ts';
+import { FailedAuthentications } from './failed-authentications.ts';
 import type { KeyDirectory } from './key-directory.ts';
 import { KnownRoutes, noRoute } from './known-routes.ts';
+import type { LoadGuard } from './load-guard.ts';
 import { OpenConnections } from './open-connections.ts';
+import { readBody } from './read-body.ts';
 import { sendRefusal } from './send-refusal.ts';
 import { type ServerSpan, startServerSpan } from './server-span.ts';
 import { answerSocketError } from './socket-error.ts';
+import { trustedProxies } from './trusted-proxies.ts';
 
 const HEADERS_BYTES_MAX = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
-/** For the whole request to arrive. */
-const REQUEST_TIMEOUT_MS = 60_000;
+/** For the whole request to arrive; a body that is read has its own, shorter one. */
+const REQUEST_TIMEOUT_MS = 75_000;
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 const CONNECTIONS_CHECK_MS = 5_000;
 const ROUTE_PARAMETER_LENGTH_MAX = 512;
@@ -46,14 +53,23 @@ declare module 'fastify' {
     /** Set on every route but the public ones. */
     key: KeyRecord | undefined;
     span: ServerSpan | undefined;
+    /** What its body takes of the byte budget, until the answer ends. */
+    held: BudgetShare | undefined;
   }
 }
 
 export interface HttpServerOptions {
   readonly bodyBytesMax: number;
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
   readonly trustedProxies: readonly string[];
   readonly keys: KeyDirectory;
+  readonly budget: ByteBudget;
+  readonly load: LoadGuard;
   readonly logger: Logger;
+  /** How long headers may take to arrive, and how often that is looked at. */
+  readonly headersTimeoutMs?: number;
+  readonly connectionsCheckMs?: number;
   /** Told of requests that are refused for want of a valid key. */
   readonly unauthenticated: (request: FastifyRequest, error: GatewayError) => void;
   /** Records the refusal of a request with a valid key; resolves with the error to be sent. */
@@ -67,20 +83,21 @@ const requestDuration = getMeter('ingress').createHistogram(HTTP.serverRequestDu
 
 /** Disposal of the result by `close()` lets answers end and refuses new requests. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const isProxy = trustedProxies(options.trustedProxies);
   const app = Fastify({
     logger: false,
     bodyLimit: options.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    trustProxy: isProxy,
     exposeHeadRoutes: false,
     // Requests to a closing server get an error of ours instead of the framework's.
     return503OnClosing: false,
     routerOptions: { maxParamLength: ROUTE_PARAMETER_LENGTH_MAX },
     http: {
       maxHeaderSize: HEADERS_BYTES_MAX,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: options.connectionsCheckMs ?? CONNECTIONS_CHECK_MS,
       // Node would refuse it without a body; `admit` refuses it with one.
       requireHostHeader: false,
     },
@@ -94,12 +111,15 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     app.server.on(event, (request, response) => app.server.emit('request', request, response));
   }
   const connections = new OpenConnections(app.server);
+  // Last of those who hear of connections: the others hear of what it admits.
+  capConnections(app.server, { ...options, isProxy });
   app.addHook('preClose', async () => connections.close());
   app.decorateRequest('requestId', '');
   app.decorateRequest('receivedAt', 0);
   app.decorateRequest('clientAddress', '');
   app.decorateRequest('key', undefined);
   app.decorateRequest('span', undefined);
+  app.decorateRequest('held', undefined);
   admitRequests(app, connections, options);
   takeJsonOnly(app, options);
   answerErrors(app, options);
@@ -109,8 +129,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
 function admitRequests(
   app: FastifyInstance,
   connections: OpenConnections,
-  { keys, unauthenticated }: HttpServerOptions,
+  options: HttpServerOptions,
 ): void {
+  const { keys, load, unauthenticated } = options;
+  const failures = new FailedAuthentications();
   app.addHook('onRequest', async (request, reply) => {
     request.requestId = newRequestId();
     request.receivedAt = Date.now();
@@ -122,13 +144,27 @@ function admitRequests(
       throw new GatewayError('shutting_down', 'This gateway is shutting down. Try again.');
     }
     if (request.is404) return;
+    if (load.closesConnections) reply.raw.setHeader('connection', 'close');
+    if (access === 'client') checkLoad(request, options);
     try {
       admit(request, access, keys);
     } catch (error) {
-      if (request.key === undefined) unauthenticated(request, toGatewayError(error));
+      if (request.key === undefined) {
+        failures.add(request.clientAddress);
+        unauthenticated(request, toGatewayError(error));
+      }
       throw error;
     }
+    if (access === 'client') reply.raw.once('close', load.begin());
   });
+}
+
+/** Throws `overloaded`, before the key is looked at and without a record. */
+function checkLoad({ raw }: FastifyRequest, options: HttpServerOptions): void {
+  options.load.admit();
+  const announcedBytes = Number(raw.headers['content-length'] ?? 0);
+  // A longer one is refused for its length.
+  if (announcedBytes <= options.bodyBytesMax) options.budget.checkRoom(announcedBytes);
 }
 
 /** Spans and metrics end with the answer, also with one that its client did not wait for. */
@@ -146,12 +182,20 @@ function observe(request: FastifyRequest, reply: FastifyReply, access: Access | 
   });
 }
 
-function takeJsonOnly(app: FastifyInstance, { bodyBytesMax }: HttpServerOptions): void {
+function takeJsonOnly(app: FastifyInstance, { bodyBytesMax, budget }: HttpServerOptions): void {
+  const bytesMaxOf = (request: FastifyRequest) => request.routeOptions.bodyLimit ?? bodyBytesMax;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, request.held ?? budget.share(), { bytesMax: bytesMaxOf(request) }),
+  );
   app.addHook('preParsing', async (request, reply) => {
-    if (request.method === 'GET' || request.method === 'DELETE' || request.is404) return;
-    checkBodyHeaders(request.raw, request.routeOptions.bodyLimit ?? bodyBytesMax);
+    if (request.method === 'GET' || request.is404) return;
+    const held = budget.share();
+    request.held = held;
+    reply.raw.once('close', () => held.release());
+    if (request.method === 'DELETE') return;
+    checkBodyHeaders(request.raw, bytesMaxOf(request));
+    held.growTo(Number(request.headers['content-length'] ?? 0));
     if (request.headers.expect !== undefined) reply.raw.writeContinue();
   });
 }
@@ -176,17 +220,9 @@ function answerErrors(app: FastifyInstance, { logger, refused }: HttpServerOptio
 function fromFramework(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   switch (codeOf(thrown)) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return bodyTooLarge();
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return new GatewayError('invalid_request', 'The body does not have its announced length.', {
-        reason: 'bad_request_framing',
-      });
     case 'FST_ERR_BAD_URL':
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return noRoute([]);
-    case 'ECONNRESET':
-      return new GatewayError('client_closed', 'The client closed the connection.');
     default:
       return toGatewayError(thrown);
   }

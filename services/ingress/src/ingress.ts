@@ -7,10 +7,12 @@ import type { ServiceContext } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';
 import { adminKeys } from './admin/keys.ts';
 import { adminRequests } from './admin/requests.ts';
+import { ByteBudget } from './byte-budget.ts';
 import type { IngressSettings } from './config.ts';
 import { createHttpServer } from './http-server.ts';
 import { KeyDirectory } from './key-directory.ts';
 import { Ledger } from './ledger.ts';
+import { LoadGuard } from './load-guard.ts';
 import { ModelList } from './model-list.ts';
 import { refusalEvent } from './refusal-event.ts';
 import { RefusalQueue } from './refusal-queue.ts';
@@ -44,11 +46,15 @@ export async function startIngress(
   const ledger = resources.use(new Ledger(bus, logger));
   const refusals = resources.use(new RefusalQueue(ledger, logger));
   const running = resources.use(new RunningRequests());
+  const load = resources.use(new LoadGuard({ runningMax: settings.runningRequestsMax }));
+  const budget = new ByteBudget(settings.bufferedBytesMax);
   resources.use(context.health.register('bus', () => bus.outage ?? true));
 
   const app = createHttpServer({
     ...settings,
     keys,
+    budget,
+    load,
     logger,
     unauthenticated: (request, error) =>
       refusals.add(refusalEvent(request, error, configuration.revision)),

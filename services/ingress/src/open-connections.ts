@@ -10,14 +10,23 @@ import type { Socket } from 'node:net';
 
 /** How long a closing server waits for the rest of a body. */
 const BODY_GRACE_MS = 5_000;
+/** Requests of one connection; the last one is answered with `connection: close`. */
+const REQUESTS_MAX = 1_000;
+
+interface Connection {
+  readonly running: Set<ServerResponse>;
+  requests: number;
+}
 
 export class OpenConnections {
-  readonly #running = new Map<Socket, Set<ServerResponse>>();
+  readonly #connections = new Map<Socket, Connection>();
   readonly #bodyGraceMs: number;
   #isClosing = false;
 
   constructor(server: Server, bodyGraceMs = BODY_GRACE_MS) {
     this.#bodyGraceMs = bodyGraceMs;
+    // Node drops what follows on the connection, and would leave it open.
+    server.maxRequestsPerSocket = REQUESTS_MAX;
     server.on('connection', (socket: Socket) => this.#opened(socket));
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#began(request.socket, response),
@@ -30,7 +39,8 @@ export class OpenConnections {
 
   /** Whether bytes of an answer are on the socket, so that nothing else may be written to it. */
   hasAnswerBegun(socket: Socket): boolean {
-    return [...(this.#running.get(socket) ?? [])].some((response) => response.headersSent);
+    const running = this.#connections.get(socket)?.running ?? [];
+    return [...running].some((response) => response.headersSent);
   }
 
   /** Cuts what carries no answer now, and every other connection after its last answer. */
@@ -43,22 +53,26 @@ export class OpenConnections {
   }
 
   #cut(isUnneeded: (responses: ReadonlySet<ServerResponse>) => boolean): void {
-    for (const [socket, responses] of this.#running) {
-      if (isUnneeded(responses)) socket.destroy();
+    for (const [socket, { running }] of this.#connections) {
+      if (isUnneeded(running)) socket.destroy();
     }
   }
 
   #opened(socket: Socket): void {
-    this.#running.set(socket, new Set());
-    socket.once('close', () => this.#running.delete(socket));
+    this.#connections.set(socket, { running: new Set(), requests: 0 });
+    socket.once('close', () => this.#connections.delete(socket));
   }
 
   #began(socket: Socket, response: ServerResponse): void {
-    const responses = this.#running.get(socket);
-    responses?.add(response);
+    const connection = this.#connections.get(socket);
+    if (!connection) return;
+    const { running } = connection;
+    connection.requests += 1;
+    if (connection.requests >= REQUESTS_MAX) response.setHeader('connection', 'close');
+    running.add(response);
     response.once('close', () => {
-      responses?.delete(response);
-      if (this.#isClosing && responses?.size === 0) socket.destroySoon();
+      running.delete(response);
+      if (this.#isClosing && running.size === 0) socket.destroySoon();
     });
   }
 }

@@ -1,12 +1,11 @@
-/** What Node refuses before there is a request: answered on the socket, in the shape of every error. */
+/** What is refused before there is a request: answered on the socket, in the shape of every error. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError, newRequestId } from '@gateway/protocol';
 import { errorBody, errorHeaders } from './error-reply.ts';
 
-/** Writes the answer and closes the connection. */
-export function answerSocketError(code: string | undefined, socket: Socket): void {
-  const error = socketError(code);
+/** Writes the answer and ends the connection; the client may still be sending. */
+export function answerOnSocket(error: GatewayError, socket: Socket, written?: () => void): void {
   const body = JSON.stringify(errorBody(error));
   const headers = {
     'content-type': 'application/json; charset=utf-8',
@@ -17,7 +16,12 @@ export function answerSocketError(code: string | undefined, socket: Socket): voi
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const status = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n`;
-  socket.end(`${status}${lines.join('')}\r\n${body}`, () => socket.destroy());
+  socket.end(`${status}${lines.join('')}\r\n${body}`, written);
+}
+
+/** The answer to what Node's parser or its timers refuse; closes the connection. */
+export function answerSocketError(code: string | undefined, socket: Socket): void {
+  answerOnSocket(socketError(code), socket, () => socket.destroy());
 }
 
 function socketError(code: string | undefined): GatewayError {

@@ -23,8 +23,9 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-export function openRawConnection(port: number): RawConnection {
-  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+/** `from` is an address of this machine, another one for another client. */
+export function openRawConnection(port: number, from = '127.0.0.1'): RawConnection {
+  const socket = connect({ host: '127.0.0.1', port, localAddress: from, allowHalfOpen: true });
   const pieces: Buffer[] = [];
   const state = { isClosed: false, wasReset: false };
   socket.on('data', (bytes: Buffer) => pieces.push(bytes));
