@@ -75,16 +75,12 @@ function answerProblems(
 
 function attemptProblems(row: LedgerRow, calls: number, unheardAttempts: boolean): string[] {
   const { request_id: id, attempts, attempt_details: details } = row;
-  const numbers = details.map(({ attempt }) => attempt).sort((a, b) => a - b);
   const isTold = unheardAttempts ? details.length >= calls : details.length === calls;
   return [
     ...(isTold ? [] : [`${id} has ${details.length} attempts for ${calls} calls`]),
     ...(attempts === details.length
       ? []
       : [`${id} counts ${attempts} attempts and tells ${details.length}`]),
-    ...(numbers.every((number, index) => number === index + 1)
-      ? []
-      : [`${id} has the attempts ${numbers.join(', ')}`]),
   ];
 }
 
