@@ -1,3 +1,4 @@
+export { answerTextBytes } from './answer-text.ts';
 export { type ChatRequest, MODEL_CHARACTERS_MAX } from './chat/chat-request.ts';
 export { type ChatRequestFacts, parseChatRequest } from './chat/parse-request.ts';
 export {
@@ -57,6 +58,7 @@ export {
 export { RESPONSES_PARAMETER_SUPPORT } from './responses/support.ts';
 export { EVENT_BYTES_MAX } from './sse/decode-events.ts';
 export { PARAMETER_SUPPORT, type Support, type Target } from './support.ts';
+export { estimatePromptTokens } from './token-count/estimate-request.ts';
 export {
   parseGeminiCountRequest,
   parseMessagesCountRequest,

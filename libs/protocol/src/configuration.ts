@@ -3,7 +3,7 @@
  * revision stands under its own key, so a worker can serve requests planned under the one before.
  */
 import { z } from 'zod';
-import { requestLimit } from './keys.ts';
+import { concurrency, requestLimit } from './keys.ts';
 
 export const CONFIGURATION_SCHEMA = 1;
 
@@ -82,6 +82,15 @@ export const modelTarget = z.object({
   model: z.string().min(1).max(256).optional(),
 });
 
+/**
+ * What becomes of a provider call whose client has left: it is cancelled, or it runs on to its end,
+ * so that its answer is kept by the cache and its usage is the provider's own.
+ */
+export const CLIENT_LEAVES = ['cancel', 'finish'] as const;
+
+/** What becomes of requests with limits while nobody can check them. */
+export const LIMITER_UNAVAILABLE = ['refuse', 'admit'] as const;
+
 export const modelRoute = z.object({
   /** A model name, or a pattern with one `*` at its end. */
   match: z
@@ -91,6 +100,8 @@ export const modelRoute = z.object({
   /** Tried in order until one answers. */
   targets: z.array(modelTarget).min(1).max(8),
   timeouts: timeouts.partial().optional(),
+  /** `cancel` when absent. */
+  clientLeaves: z.enum(CLIENT_LEAVES).optional(),
 });
 
 export const cachePolicy = z.object({
@@ -113,6 +124,10 @@ export const configuration = z.object({
   cache: cachePolicy,
   /** Limit of a key that has none of its own; absent means no limit. */
   keyLimit: requestLimit.optional(),
+  /** The same for requests at the same time. */
+  keyConcurrency: concurrency.optional(),
+  /** `refuse` when absent. */
+  limiterUnavailable: z.enum(LIMITER_UNAVAILABLE).optional(),
 });
 
 export type SecretReference = z.infer<typeof secretReference>;

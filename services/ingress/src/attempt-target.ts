@@ -1,5 +1,6 @@
 /** One attempt: the call to a worker, relayed to the client frame by frame. */
 import type { Bus, OutgoingCall } from '@gateway/bus';
+import { answerTextBytes, estimatePromptTokens, estimateTokens } from '@gateway/dialects';
 import {
   type AttemptedEvent,
   EVENT_SCHEMA,
@@ -20,6 +21,10 @@ const WHOLE_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
 export interface AttemptContext {
   readonly request: ClientRequest;
+  /** The request as JSON says it. */
+  readonly parsed: object;
+  /** Whether the attempt goes on when the client has left. */
+  readonly finishesAlone: boolean;
   readonly reply: ClientReply;
   readonly record: RequestRecord;
   readonly deadlineAt: number;
@@ -27,13 +32,19 @@ export interface AttemptContext {
   readonly ledger: Ledger;
 }
 
+export interface FailedAttempt {
+  readonly error: GatewayError;
+  /** Whether the provider was called, or may have been. */
+  readonly called: boolean;
+}
+
 /** Resolves with nothing once the client was answered, or with what went wrong. Never rejects. */
 export async function attemptTarget(
   inference: InferenceRequest,
   attempt: number,
   context: AttemptContext,
-): Promise<GatewayError | undefined> {
-  const { request, reply, record, deadlineAt, bus } = context;
+): Promise<FailedAttempt | undefined> {
+  const { request, reply, record, deadlineAt, bus, finishesAlone } = context;
   const startedAt = Date.now();
   let call: OutgoingCall<InferenceHead>;
   try {
@@ -43,21 +54,30 @@ export async function attemptTarget(
       { requestId: inference.requestId, attempt, deadlineAt },
     );
   } catch (error) {
-    return toGatewayError(error);
+    return { error: toGatewayError(error), called: false };
   }
   const cancel = () => call.cancel(toGatewayError(reply.gone.reason));
-  reply.gone.addEventListener('abort', cancel, { once: true });
-  if (reply.gone.aborted) cancel();
+  if (!finishesAlone) reply.gone.addEventListener('abort', cancel, { once: true });
+  const delivered: Delivered = { textBytes: 0 };
   try {
-    const { error, event } = await relay(call, inference, context).catch(broken);
+    const { error, event } = await relay(call, inference, delivered, context).catch(broken);
     if (event) record.attempted(event);
     else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
-      await recordLostAttempt(inference, attempt, startedAt, error, context);
+      const lost = lostAttempt(inference, { attempt, startedAt, error, delivered }, context);
+      record.attempted(lost);
+      await context.ledger.record(lost).catch(() => {
+        // `finished` counts the attempt as well, and goes on trying until it is stored.
+      });
     }
-    return error;
+    return error && { error, called: record.knowsAttempt(attempt) };
   } finally {
     reply.gone.removeEventListener('abort', cancel);
   }
+}
+
+/** How much of the answer came. */
+interface Delivered {
+  textBytes: number;
 }
 
 interface RelayOutcome {
@@ -73,6 +93,7 @@ function broken(thrown: unknown): RelayOutcome {
 async function relay(
   call: OutgoingCall<InferenceHead>,
   inference: InferenceRequest,
+  delivered: Delivered,
   { reply, record }: AttemptContext,
 ): Promise<RelayOutcome> {
   let head: InferenceHead | undefined;
@@ -88,7 +109,11 @@ async function relay(
         if (inference.stream) beginStream(head, reply, record);
         break;
       case 'data':
-        if (inference.stream) {
+        delivered.textBytes += answerTextBytes(inference.dialect, frame.bytes);
+        if (reply.gone.aborted) {
+          // Taken, so that the worker may go on, and dropped.
+          whole.drop();
+        } else if (inference.stream) {
           const bytes = final.length === 0 ? frame.bytes : Buffer.concat([final, frame.bytes]);
           const start = finalEventStart(bytes);
           final = bytes.subarray(start);
@@ -153,23 +178,33 @@ class WholeAnswer {
     return true;
   }
 
+  drop(): void {
+    this.#pieces = [];
+  }
+
   bytes(): Uint8Array {
     return Buffer.concat(this.#pieces);
   }
 }
 
+interface LostAttempt {
+  readonly attempt: number;
+  readonly startedAt: number;
+  readonly error: GatewayError;
+  readonly delivered: Delivered;
+}
+
 /**
- * A worker that took the call and was lost may have paid for it. Its attempt is written down as
- * assumed; if the worker still tells the truth, that replaces it.
+ * What is assumed of a worker that took the call and was lost: that it has called the provider, which
+ * has read the prompt and written what was delivered. If the worker still tells the truth, that
+ * replaces it.
  */
-async function recordLostAttempt(
+function lostAttempt(
   { requestId, tenant, target }: InferenceRequest,
-  attempt: number,
-  startedAt: number,
-  error: GatewayError,
-  { record, ledger }: AttemptContext,
-): Promise<void> {
-  const event: AttemptedEvent = {
+  { attempt, startedAt, error, delivered }: LostAttempt,
+  { parsed }: AttemptContext,
+): AttemptedEvent {
+  return {
     kind: 'attempted',
     schema: EVENT_SCHEMA,
     requestId,
@@ -180,13 +215,13 @@ async function recordLostAttempt(
     model: target.model,
     errorCode: error.code,
     finishReasons: [],
-    usage: NO_USAGE,
-    usageSource: 'unknown',
+    usage: {
+      ...NO_USAGE,
+      inputTokens: estimatePromptTokens(parsed),
+      outputTokens: estimateTokens(delivered.textBytes),
+    },
+    usageSource: 'estimated',
     latencyMs: Date.now() - startedAt,
     assumed: true,
   };
-  record.attempted(event);
-  await ledger.record(event).catch(() => {
-    // `finished` counts the attempt as well, and goes on trying until it is stored.
-  });
 }

@@ -36,6 +36,8 @@ export class ClientReply {
   #bytes = 0;
   #firstByteAt: number | undefined;
   #status: number | undefined;
+  #beforeLast: (() => void) | undefined;
+  #cutOff: NodeJS.Timeout | undefined;
 
   constructor(response: ServerResponse, errors: ErrorStyle, times: ClientReplyTimes = {}) {
     const { heartbeatMs = HEARTBEAT_MS, stallTimeoutMs = STALL_TIMEOUT_MS } = times;
@@ -71,8 +73,21 @@ export class ClientReply {
     return this.#firstByteAt;
   }
 
+  /** Calls this right before the last byte of the answer is sent. A client that left gets none. */
+  beforeLastByte(action: () => void): void {
+    this.#beforeLast = action;
+  }
+
+  /** Cuts the client off that has not taken the whole answer by then, in milliseconds since 1970. */
+  cutOffAt(time: number): void {
+    if (this.#isClosed) return;
+    const delayMs = Math.max(0, time - Date.now());
+    this.#cutOff = setTimeout(() => this.#response.destroy(), delayMs).unref();
+  }
+
   sendWhole(status: number, contentType: string, body: Uint8Array, headers: ReplyHeaders): void {
     if (this.#gone.signal.aborted) return;
+    this.#beforeLast?.();
     this.#response.writeHead(status, {
       ...headers,
       'content-type': contentType,
@@ -129,6 +144,7 @@ export class ClientReply {
   end(last: Uint8Array): void {
     clearInterval(this.#heartbeat);
     if (this.#gone.signal.aborted) return;
+    this.#beforeLast?.();
     this.#count(last);
     this.#response.end(last);
     this.#cutIfStalled();
@@ -138,6 +154,7 @@ export class ClientReply {
   interrupt(error: GatewayError, requestId: string): void {
     clearInterval(this.#heartbeat);
     if (this.#gone.signal.aborted) return;
+    this.#beforeLast?.();
     if (!this.#streaming) {
       this.#response.destroy();
       return;
@@ -159,6 +176,7 @@ export class ClientReply {
   #closed(): void {
     this.#isClosed = true;
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#cutOff);
     if (!this.#response.writableFinished) {
       this.#gone.abort(new GatewayError('client_closed', 'The client closed the connection.'));
     }

@@ -37,7 +37,7 @@ describe('errorHeaders', () => {
   test('tell a client not to repeat what cannot pass by itself', () => {
     expect(of('provider_auth_failed')['x-should-retry']).toBe('false');
     expect(of('overloaded')['x-should-retry']).toBeUndefined();
-    expect(of('overloaded', 1)['x-should-retry']).toBe('false');
+    expect(of('provider_unavailable', 1)['x-should-retry']).toBe('false');
     expect(of('invalid_request')['x-should-retry']).toBeUndefined();
   });
 
@@ -64,7 +64,22 @@ describe('errorHeaders', () => {
   test('tell clients not to repeat what was tried already or cannot help', () => {
     expect(of('provider_overloaded', 1)['x-should-retry']).toBe('false');
     expect(of('quota_exhausted')['x-should-retry']).toBe('false');
-    expect(of('no_responders')).not.toHaveProperty('x-should-retry');
+    expect(of('worker_lost', 2)['x-should-retry']).toBe('false');
+  });
+
+  test.for([
+    'no_responders',
+    'bus_unavailable',
+    'audit_unavailable',
+    'limiter_unavailable',
+    'overloaded',
+    'shutting_down',
+    'unknown_target',
+  ] as const)('leave %s to the client to try again, whatever was tried', (code) => {
+    for (const attempts of [0, 1]) {
+      expect(of(code, attempts)).not.toHaveProperty('x-should-retry');
+      expect(of(code, attempts)).toMatchObject({ 'retry-after': '1' });
+    }
   });
 });
 

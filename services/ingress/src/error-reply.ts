@@ -60,7 +60,8 @@ export function errorBody(error: GatewayError): ErrorBody {
 /**
  * Headers of an error reply. `retry-after` (seconds, RFC 9110 §10.2.3) and the finer
  * `retry-after-ms`, which OpenAI's clients honour, come with 429 and 503; `x-should-retry: false`
- * tells those clients that the gateway has retried already or that a repetition cannot help.
+ * tells those clients that the gateway has tried already or that a repetition cannot help. What only
+ * the gateway itself could not do for the moment is theirs to try again.
  */
 export function errorHeaders(error: GatewayError, attempts: number): Record<string, string> {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
@@ -71,8 +72,9 @@ export function errorHeaders(error: GatewayError, attempts: number): Record<stri
     headers['retry-after'] = String(Math.ceil(waitMs / 1000));
     headers['retry-after-ms'] = String(waitMs);
   }
-  const { repeatable } = ERRORS[error.code];
-  if (attempts > 0 || (mayBeRepeated(error.status) && !repeatable)) {
+  const { origin, repeatable } = ERRORS[error.code];
+  const isOurs = origin === 'gateway' && error.status === 503;
+  if ((attempts > 0 && !isOurs) || (mayBeRepeated(error.status) && !repeatable)) {
     headers['x-should-retry'] = 'false';
   }
   return headers;

@@ -134,6 +134,31 @@ providers:
     expect(readGatewayFile(written(''), environment).keyLimit).toEqual(environment);
   });
 
+  test('takes a limit of concurrency by itself, and leaves the other to the environment', () => {
+    const environment = { requests: 1, windowSeconds: 1 };
+    const path = written('limits: {concurrency: 5, limiter_unavailable: admit}');
+    expect(readGatewayFile(path, environment)).toMatchObject({
+      keyLimit: environment,
+      keyConcurrency: 5,
+      limiterUnavailable: 'admit',
+    });
+    const { keyConcurrency, limiterUnavailable } = read('');
+    expect([keyConcurrency, limiterUnavailable]).toEqual([undefined, undefined]);
+  });
+
+  test('takes what becomes of calls whose client left', () => {
+    const targets = 'targets: [{provider: openai}]';
+    const { models } = read(`models:
+  - {match: a, ${targets}, client_leaves: finish}
+  - {match: b, ${targets}, client_leaves: cancel}
+  - {match: c, ${targets}}`);
+    expect(models.slice(0, 3).map(({ clientLeaves }) => clientLeaves)).toEqual([
+      'finish',
+      'cancel',
+      undefined,
+    ]);
+  });
+
   test('has no demonstration where it is switched off', () => {
     const { providers, models } = read('demo: false');
     expect([
@@ -164,6 +189,26 @@ providers:
 });
 
 describe('the problems of a file', () => {
+  test.for([
+    ['limits: {concurrency: 0}', '1: limits.concurrency: Too small: expected number to be >=1'],
+    [
+      'limits: {concurrency: 100001}',
+      '1: limits.concurrency: Too big: expected number to be <=100000',
+    ],
+    ['limits: {requests: 5}', '1: limits: requests and window_seconds go together'],
+    ['limits: {window_seconds: 5}', '1: limits: requests and window_seconds go together'],
+    [
+      'limits: {limiter_unavailable: maybe}',
+      '1: limits.limiter_unavailable: Invalid option: expected one of "refuse"|"admit"',
+    ],
+    [
+      'models: [{match: a, targets: [{provider: openai}], client_leaves: stay}]',
+      '1: models.0.client_leaves: Invalid option: expected one of "cancel"|"finish"',
+    ],
+  ] as const)('name the field of %s', ([text, problem]) => {
+    expect(problemsOf(text)).toEqual([problem]);
+  });
+
   test('are all told, each with its line', () => {
     expect(
       problemsOf(`providers:

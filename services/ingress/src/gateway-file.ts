@@ -5,16 +5,20 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import {
+  CLIENT_LEAVES,
   CONFIGURATION_SCHEMA,
   type Configuration,
   cachePolicy,
+  concurrency,
   configuration,
   DEFAULT_TIMEOUTS,
+  LIMITER_UNAVAILABLE,
   type ModelRoute,
   PROVIDER_KINDS,
   type ProviderDefinition,
   providerName,
   type RequestLimit,
+  requestLimit,
   type Timeouts,
   timeouts,
 } from '@gateway/protocol';
@@ -88,22 +92,14 @@ const gatewayFile = z.strictObject({
           .min(1)
           .max(8),
         timeouts: fileTimeouts.optional(),
+        client_leaves: z.enum(CLIENT_LEAVES).optional(),
       }),
     )
     .max(ROUTES_MAX)
     .default([]),
   timeouts: fileTimeouts.default({}),
   cache: cachePolicyFile().prefault({}),
-  limits: z
-    .strictObject({
-      requests: z.number().int().min(1).max(1_000_000_000),
-      window_seconds: z
-        .number()
-        .int()
-        .min(1)
-        .max(31 * 24 * 60 * 60),
-    })
-    .optional(),
+  limits: limitsFile().prefault({}),
   /** Whether the `demo` model, which needs no provider, answers. */
   demo: z.boolean().default(true),
 });
@@ -231,11 +227,12 @@ function toConfiguration(file: GatewayFile, keyLimit: RequestLimit | undefined):
         ...(name !== undefined && { model: name }),
       })),
       ...(model.timeouts && { timeouts: toTimeouts(model.timeouts) }),
+      ...(model.client_leaves && { clientLeaves: model.client_leaves }),
     }),
   );
-  const limit = file.limits
-    ? { requests: file.limits.requests, windowSeconds: file.limits.window_seconds }
-    : keyLimit;
+  const { requests, window_seconds: windowSeconds, limiter_unavailable, ...limits } = file.limits;
+  const fileLimit = requests && windowSeconds ? { requests, windowSeconds } : undefined;
+  const limit = fileLimit ?? keyLimit;
   const content = {
     schema: CONFIGURATION_SCHEMA,
     providers: mergeProviders(file),
@@ -243,6 +240,8 @@ function toConfiguration(file: GatewayFile, keyLimit: RequestLimit | undefined):
     timeouts: { ...DEFAULT_TIMEOUTS, ...toTimeouts(file.timeouts) },
     cache: { enabled: file.cache.enabled, ttlSeconds: file.cache.ttl_seconds },
     ...(limit && { keyLimit: limit }),
+    ...(limits.concurrency && { keyConcurrency: limits.concurrency }),
+    ...(limiter_unavailable && { limiterUnavailable: limiter_unavailable }),
   };
   const digest = createHash('sha256').update(JSON.stringify(content)).digest('hex');
   return configuration.parse({ ...content, revision: digest.slice(0, 16) });
@@ -281,6 +280,22 @@ function cachePolicyFile() {
     enabled: z.boolean().default(true),
     ttl_seconds: cachePolicy.shape.ttlSeconds.default(DEFAULT_CACHE_TTL_SECONDS),
   });
+}
+
+function limitsFile() {
+  return z
+    .strictObject({
+      requests: requestLimit.shape.requests.optional(),
+      window_seconds: requestLimit.shape.windowSeconds.optional(),
+      concurrency: concurrency.optional(),
+      limiter_unavailable: z.enum(LIMITER_UNAVAILABLE).optional(),
+    })
+    .refine(
+      ({ requests, window_seconds: window }) => (requests === undefined) === (window === undefined),
+      {
+        message: 'requests and window_seconds go together',
+      },
+    );
 }
 
 function routeTo(provider: string, match: string): ModelRoute {

@@ -12,15 +12,18 @@ import type { IngressSettings } from './config.ts';
 import { createHttpServer } from './http-server.ts';
 import { KeyDirectory } from './key-directory.ts';
 import { Ledger } from './ledger.ts';
+import { Limits } from './limits.ts';
 import { LoadGuard } from './load-guard.ts';
 import { ModelList } from './model-list.ts';
 import { refusalEvent } from './refusal-event.ts';
 import { RefusalQueue } from './refusal-queue.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { health } from './routes/health.ts';
 import { inference } from './routes/inference.ts';
 import { keptResponses } from './routes/kept-responses.ts';
 import { models } from './routes/models.ts';
 import { RunningRequests } from './running-requests.ts';
+import { StoredAnswers } from './stored-answers.ts';
 
 const BUS_RETRY_MS = 500;
 
@@ -45,6 +48,7 @@ export async function startIngress(
   await untilReached(signal, logger, () => publishConfiguration(bus, configuration));
   const ledger = resources.use(new Ledger(bus, logger));
   const refusals = resources.use(new RefusalQueue(ledger, logger));
+  const limits = resources.use(new Limits({ bus, configuration, logger }));
   const running = resources.use(new RunningRequests());
   const load = resources.use(new LoadGuard({ runningMax: settings.runningRequestsMax }));
   const budget = new ByteBudget(settings.bufferedBytesMax);
@@ -63,7 +67,10 @@ export async function startIngress(
         .record(refusalEvent(request, error, configuration.revision))
         .then(() => error, toGatewayError),
   });
-  inference(app, { bus, ledger, configuration, logger }, running, settings.pepper);
+  const storedAnswers = new StoredAnswers(bus, logger);
+  const retryBudget = new RetryBudget();
+  const path = { bus, ledger, configuration, limits, storedAnswers, retryBudget, logger };
+  inference(app, path, running, settings.pepper);
   keptResponses(app, { bus, configuration, pepper: settings.pepper });
   models(app, new ModelList(bus, configuration));
   adminKeys(app, keys, ledger);

@@ -16,6 +16,8 @@ export interface PlannedTarget {
 export interface Plan {
   readonly targets: readonly [PlannedTarget, ...PlannedTarget[]];
   readonly timeouts: Timeouts;
+  /** Whether a call goes on whose client has left. */
+  readonly finishesAlone: boolean;
 }
 
 /**
@@ -54,6 +56,7 @@ export function planRequest(
   return {
     targets: [first, ...rest],
     timeouts: { ...configuration.timeouts, ...definedOnly(route.timeouts) },
+    finishesAlone: route.clientLeaves === 'finish',
   };
 }
 

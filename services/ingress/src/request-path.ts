@@ -1,41 +1,46 @@
 /**
  * One request from its body to its last byte. Read this first.
  *
- *     parse → plan → admit (limiter, cache, `received`: one round trip, in parallel)
- *           → a stored answer is replayed, or the targets are tried in order
+ *     parse → plan → admit (limits, cache, `received`: one round trip, in parallel)
+ *           → a stored answer is replayed, or the targets are tried until one answers
  *           → answered, refused or interrupted → `finished`
  *
  * Nothing is sent to a provider before `received` is durable. An authenticated refusal is durable
- * before it is sent. Failover to the next target happens only before the first byte of an answer.
+ * before it is sent. Another target or worker is tried only before the first byte of an answer.
+ * Slots that the request holds are given back before its last byte, whatever that says.
  */
-import type { Bus, Message } from '@gateway/bus';
+import type { Bus } from '@gateway/bus';
 import {
-  type CacheEntry,
   type Configuration,
-  cacheLookupEndpoint,
   ERRORS,
   GatewayError,
   type InferenceRequest,
-  type Limit,
-  type LookupReply,
   type ReserveReply,
-  reserveEndpoint,
   toGatewayError,
 } from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';
-import { type AttemptContext, attemptTarget } from './attempt-target.ts';
-import { cacheKey } from './cache-key.ts';
-import { type CacheDirective, cacheDirective } from './cacheability.ts';
 import type { ClientEdge, RequestFacts } from './client-edge.ts';
 import type { ClientReply } from './client-reply.ts';
 import type { Ledger } from './ledger.ts';
-import { type Plan, type PlannedTarget, planRequest } from './plan.ts';
+import { enforce, type Limits } from './limits.ts';
+import { type Plan, planRequest } from './plan.ts';
 import { type ClientRequest, RequestRecord } from './request-record.ts';
+import type { RetryBudget } from './retry-budget.ts';
+import {
+  type CachePlan,
+  planCache,
+  type StoredAnswer,
+  type StoredAnswers,
+} from './stored-answers.ts';
+import { tryTargets } from './try-targets.ts';
 
-/** Without an answer of the limiter in this time the request is refused. */
-const LIMITER_TIMEOUT_MS = 1_000;
-/** Without an answer of the cache in this time the request goes on without it. */
-const CACHE_TIMEOUT_MS = 250;
+/** Without JetStream's acknowledgement in this time a request is refused. */
+const RECEIVED_TIMEOUT_MS = 1_000;
+/**
+ * After the deadline, a worker may still say what was spent, and a slow client take what was said.
+ * Shorter than the grace after which the audit-writer takes a request for abandoned.
+ */
+const LAST_BYTES_MS = 10_000;
 /** The status on record of an answer that its client did not wait for; never sent. */
 const CLIENT_CLOSED_STATUS = ERRORS.client_closed.status;
 
@@ -43,12 +48,10 @@ export interface RequestPath {
   readonly bus: Bus;
   readonly ledger: Ledger;
   readonly configuration: Configuration;
+  readonly limits: Limits;
+  readonly storedAnswers: StoredAnswers;
+  readonly retryBudget: RetryBudget;
   readonly logger: Logger;
-}
-
-interface StoredAnswer {
-  readonly entry: CacheEntry;
-  readonly body: Uint8Array;
 }
 
 /** Answers the client, whatever happens. Never rejects. */
@@ -59,111 +62,68 @@ export async function answerInference(
   path: RequestPath,
 ): Promise<void> {
   const record = new RequestRecord(request, path.configuration.revision);
+  reply.beforeLastByte(() => path.limits.release(request.requestId));
   try {
     path.ledger.admit();
+    checkBus(path.bus);
     const facts = edge.parse(request);
     record.asksFor(facts.model, facts.stream);
     const plan = planRequest(path.configuration, request.key, facts.model, facts.onlyProvider);
     const cache = planCache(request, facts, plan, path.configuration);
     const deadlineAt = request.receivedAt + plan.timeouts.totalMs;
-    const [reservation, stored] = await Promise.all([
-      reserve(request, path),
-      lookUp(request, cache, path),
-      path.ledger.record(record.received(deadlineAt)),
-    ]);
-    if (reservation) enforce(reservation, record);
+    reply.cutOffAt(deadlineAt + LAST_BYTES_MS);
+    const { reservation, stored } = await admit(request, cache, record, deadlineAt, path);
+    if (reservation) {
+      record.limitedBy(reservation.limits);
+      enforce(reservation);
+    }
     if (stored === 'miss') record.missed();
     if (typeof stored === 'object') await replay(stored, facts, reply, record);
     else {
       const { bus, ledger } = path;
-      const context = { request, reply, record, deadlineAt, bus, ledger };
+      const { parsed } = facts;
+      const { finishesAlone } = plan;
+      const context = { request, parsed, finishesAlone, reply, record, deadlineAt, bus, ledger };
       const inference = inferenceRequest(request, edge, facts, plan, cache, path);
-      await infer(inference, plan, context);
+      await tryTargets(inference, plan, context, path.retryBudget);
     }
     await reply.settled();
     finish(record, reply, path);
   } catch (thrown) {
     await refuse(toGatewayError(thrown), record, reply, path);
+  } finally {
+    path.limits.release(request.requestId);
   }
 }
 
-interface CachePlan {
-  readonly directive: CacheDirective;
-  readonly key: string | undefined;
+/** In an outage nothing is asked of anybody, so that its refusals are quick. */
+function checkBus({ outage }: Bus): void {
+  if (outage === undefined) return;
+  const message = 'The message bus is not available at the moment.';
+  throw new GatewayError('bus_unavailable', message, { detail: outage });
 }
 
-function planCache(
+interface Admission {
+  readonly reservation: ReserveReply | undefined;
+  readonly stored: StoredAnswer | 'miss' | 'bypass';
+}
+
+/** One round trip for all. That a request cannot be recorded outranks that it cannot be limited. */
+async function admit(
   request: ClientRequest,
-  facts: RequestFacts,
-  { targets }: Plan,
-  { cache: policy }: Configuration,
-): CachePlan {
-  const directive = cacheDirective({
-    ttl: request.header('x-gateway-cache-ttl'),
-    bypass: request.header('x-gateway-cache-bypass'),
-    deterministic: facts.deterministic,
-    policy,
-  });
-  if (directive.kind !== 'use') return { directive, key: undefined };
-  const { endpoint, key } = request;
-  return {
-    directive,
-    key: cacheKey({ tenant: key.tenant, endpoint, targets, body: facts.parsed }),
-  };
-}
-
-/** The limits that bind the key, or undefined when none does and the limiter need not be asked. */
-async function reserve(
-  { requestId, key }: ClientRequest,
-  { bus, configuration }: RequestPath,
-): Promise<ReserveReply | undefined> {
-  const keyLimit = key.limit ?? configuration.keyLimit;
-  if (!keyLimit) return undefined;
-  const limit: Limit = {
-    scope: `key:${key.id}`,
-    kind: 'requests',
-    amount: keyLimit.requests,
-    windowSeconds: keyLimit.windowSeconds,
-  };
-  const message = { value: { requestId, limits: [limit] } };
-  try {
-    const reply = await bus.request(reserveEndpoint, message, { timeoutMs: LIMITER_TIMEOUT_MS });
-    return reply.value;
-  } catch (error) {
-    throw new GatewayError('limiter_unavailable', 'Rate limits cannot be checked at the moment.', {
-      cause: error,
-      detail: toGatewayError(error).code,
-    });
-  }
-}
-
-function enforce(reservation: ReserveReply, record: RequestRecord): void {
-  record.limitedBy(reservation.limits);
-  if (reservation.allowed) return;
-  throw new GatewayError('rate_limited', 'Rate limit of this key reached. Try again later.', {
-    ...(reservation.retryAfterMs !== undefined && { retryAfterMs: reservation.retryAfterMs }),
-  });
-}
-
-/** A stored answer, `miss`, or `bypass` when the cache is not to be, or cannot be, asked. */
-async function lookUp(
-  { key: { tenant } }: ClientRequest,
-  { key }: CachePlan,
-  { bus, logger }: RequestPath,
-): Promise<StoredAnswer | 'miss' | 'bypass'> {
-  if (key === undefined) return 'bypass';
-  try {
-    const message = { value: { tenant, key } };
-    const reply = await bus.request(cacheLookupEndpoint, message, { timeoutMs: CACHE_TIMEOUT_MS });
-    return storedAnswer(reply);
-  } catch (error) {
-    logger.warn({ error }, 'the cache did not answer, going on without it');
-    return 'bypass';
-  }
-}
-
-function storedAnswer({ value, body }: Message<LookupReply>): StoredAnswer | 'miss' {
-  return value.entry && body ? { entry: value.entry, body } : 'miss';
+  cache: CachePlan,
+  record: RequestRecord,
+  deadlineAt: number,
+  { bus, limits, storedAnswers }: RequestPath,
+): Promise<Admission> {
+  const received = bus.publish(record.received(deadlineAt), { timeoutMs: RECEIVED_TIMEOUT_MS });
+  const reserving = limits.reserve(request, deadlineAt);
+  const lookingUp = storedAnswers.lookUp(request, cache, deadlineAt);
+  const answers = await Promise.allSettled([received, reserving, lookingUp]);
+  // An outage that begins now makes all of them fail, each in its own words.
+  if (answers.some(({ status }) => status === 'rejected')) checkBus(bus);
+  await received;
+  return { reservation: await reserving, stored: await lookingUp };
 }
 
 async function replay(
@@ -189,7 +149,6 @@ function inferenceRequest(
   cache: CachePlan,
   { configuration }: RequestPath,
 ): Omit<InferenceRequest, 'target'> {
-  const { directive, key: cachedUnder } = cache;
   return {
     requestId,
     tenant: key.tenant,
@@ -200,38 +159,8 @@ function inferenceRequest(
     stream: facts.stream,
     includeUsage: facts.includeUsage,
     timeouts,
-    ...(directive.kind === 'use' &&
-      cachedUnder !== undefined && {
-        cache: { key: cachedUnder, ttlSeconds: directive.ttlSeconds },
-      }),
+    ...(cache && { cache }),
   };
-}
-
-/**
- * Tries the targets in order until one answers; a target whose worker died is tried once more, since
- * another worker may serve it. Nothing is tried for a client that left. Throws the last error.
- */
-async function infer(
-  inference: Omit<InferenceRequest, 'target'>,
-  { targets }: Plan,
-  context: AttemptContext,
-): Promise<void> {
-  const { reply } = context;
-  const untried = [...targets];
-  const repeated = new Set<PlannedTarget>();
-  let attempt = 0;
-  for (let target = untried.shift(); target; target = untried.shift()) {
-    reply.gone.throwIfAborted();
-    attempt += 1;
-    const failure = await attemptTarget({ ...inference, target }, attempt, context);
-    if (!failure) return;
-    if (failure.code === 'worker_lost' && !repeated.has(target)) {
-      repeated.add(target);
-      untried.unshift(target);
-    }
-    const isFinal = !failure.mayFailOver || reply.begun || reply.gone.aborted;
-    if (isFinal || untried.length === 0) throw failure;
-  }
 }
 
 function finish(record: RequestRecord, reply: ClientReply, { ledger }: RequestPath): void {

@@ -168,12 +168,17 @@ export class RequestRecord {
   }
 }
 
-/** OpenAI's names, for the tightest limit: https://platform.openai.com/docs/guides/rate-limits */
+/**
+ * OpenAI's names, for the tightest limit: https://platform.openai.com/docs/guides/rate-limits. They
+ * have none for requests at the same time.
+ */
 function limitHeaders(limits: readonly LimitState[]): ReplyHeaders {
-  const tightest = limits.reduce<LimitState | undefined>(
-    (least, limit) => (!least || limit.remaining < least.remaining ? limit : least),
-    undefined,
-  );
+  const tightest = limits
+    .filter(({ kind }) => kind === 'requests')
+    .reduce<LimitState | undefined>(
+      (least, limit) => (!least || limit.remaining < least.remaining ? limit : least),
+      undefined,
+    );
   if (!tightest) return {};
   return {
     'x-ratelimit-limit-requests': String(tightest.amount),

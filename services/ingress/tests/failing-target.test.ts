@@ -8,6 +8,7 @@ import {
   errorOf,
   openAnswer,
   startHarness,
+  type WorkerCall,
 } from './ingress-harness.ts';
 
 describe('a failing target', () => {
@@ -44,10 +45,10 @@ describe('a failing target', () => {
     const response = await gateway.post(chat({ model: 'two-targets' }));
     expect(response.status).toBe(503);
     expect(response.headers.get('x-should-retry')).toBe('false');
-    expect(response.headers.get('x-gateway-attempts')).toBe('2');
+    expect(response.headers.get('x-gateway-attempts')).toBe('3');
     expect(await errorOf(response)).toMatchObject({ code: 'provider_overloaded' });
     const event = await gateway.finished(response.headers.get('x-request-id'));
-    expect(event).toMatchObject({ ended: 'failed', attempts: 2, errorCode: 'provider_overloaded' });
+    expect(event).toMatchObject({ ended: 'failed', attempts: 3, errorCode: 'provider_overloaded' });
   });
 
   test('is not followed by another when the request itself is wrong', async () => {
@@ -89,19 +90,50 @@ describe('a failing target', () => {
       worker: async (call) => {
         call.accept();
         gateway.killWorker();
-        await new Promise<void>((resolve) =>
-          call.signal.addEventListener('abort', () => resolve()),
-        );
+        await aborted(call);
       },
     });
     const response = await gateway.post(chat());
     expect(response.status).toBe(503);
     expect(await errorOf(response)).toMatchObject({ code: 'no_responders' });
+    expect(response.headers.get('x-should-retry')).toBeNull();
     const id = response.headers.get('x-request-id');
     const event = await gateway.finished(id);
     expect(event).toMatchObject({ attempts: 1, ended: 'failed' });
+    const [attempted, ...more] = gateway.attempted(id);
+    expect(attempted).toMatchObject({
+      attempt: 1,
+      assumed: true,
+      usageSource: 'estimated',
+      usage: { outputTokens: 0 },
+      errorCode: 'worker_lost',
+    });
+    expect(attempted?.usage.inputTokens).toBeGreaterThan(0);
+    expect(event.usage).toEqual(attempted?.usage);
+    expect(more).toEqual([]);
+  });
+
+  test('is assumed to have written what was delivered when its worker is lost', async () => {
+    const text = 'x'.repeat(40);
+    const gateway = await startHarness({
+      worker: async (call) => {
+        openAnswer(call);
+        const chunk = { choices: [{ delta: { content: text } }] };
+        for (const _ of Array(10)) {
+          await call.data(Buffer.from(`data: ${JSON.stringify(chunk)}\n\n`));
+        }
+        gateway.killWorker();
+        await aborted(call);
+      },
+    });
+    const response = await gateway.post(chat({ stream: true }));
+    const said = await readAll(response);
+    expect(said.text).toContain('worker_lost');
+    expect(said.error).toBeInstanceOf(TypeError);
+    const id = response.headers.get('x-request-id');
+    expect(await gateway.finished(id)).toMatchObject({ ended: 'interrupted', attempts: 1 });
     expect(gateway.attempted(id)).toMatchObject([
-      { attempt: 1, assumed: true, usageSource: 'unknown', errorCode: 'worker_lost' },
+      { assumed: true, usageSource: 'estimated', usage: { outputTokens: 100 } },
     ]);
   });
 
@@ -126,6 +158,10 @@ describe('a failing target', () => {
     expect(gateway.attempted(id)).toHaveLength(1);
   });
 });
+
+function aborted({ signal }: WorkerCall): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+}
 
 /** The text of a body up to where it breaks. */
 async function readAll(response: Response): Promise<{ text: string; error: unknown }> {

@@ -9,7 +9,17 @@ import { isObject } from '../json/read-json.ts';
 
 /** What Anthropic says that an image of the size it scales to costs. */
 const MEDIA_TOKENS = 1_600;
-const MEDIA_PARTS: readonly unknown[] = ['image_url', 'input_audio', 'file'];
+/** Types of parts in any dialect; Google's have none and are known by their members. */
+const MEDIA_PARTS: readonly unknown[] = [
+  'image_url',
+  'input_audio',
+  'file',
+  'image',
+  'document',
+  'input_image',
+  'input_file',
+];
+const MEDIA_MEMBERS = ['inlineData', 'inline_data', 'fileData', 'file_data'];
 
 export function estimateRequestTokens({ messages, tools }: ChatRequest): number {
   const seen = { characters: 0, media: 0 };
@@ -18,11 +28,24 @@ export function estimateRequestTokens({ messages, tools }: ChatRequest): number 
   return estimateTokens(seen.characters) + seen.media * MEDIA_TOKENS;
 }
 
+/** The same of a request in any dialect, as JSON says it: rougher, since all of it is counted. */
+export function estimatePromptTokens(request: object): number {
+  const seen = { characters: 0, media: 0 };
+  walk(request, seen);
+  return estimateTokens(seen.characters) + seen.media * MEDIA_TOKENS;
+}
+
+function isMedia(part: object): boolean {
+  const { type } = part as { readonly type?: unknown };
+  if (MEDIA_PARTS.includes(type)) return true;
+  return MEDIA_MEMBERS.some((name) => Object.hasOwn(part, name));
+}
+
 function walk(value: unknown, seen: { characters: number; media: number }): void {
   if (typeof value === 'string') seen.characters += value.length;
   else if (Array.isArray(value)) for (const entry of value) walk(entry, seen);
   else if (isObject(value)) {
-    if (MEDIA_PARTS.includes(value.type)) seen.media += 1;
+    if (isMedia(value)) seen.media += 1;
     else
       for (const [name, member] of Object.entries(value)) {
         // Proofs of reasoning are for the provider, not for the model.

@@ -1,0 +1,45 @@
+/** How much text a piece of an answer holds, without parsing it: to estimate what a lost one cost. */
+import type { ClientDialect } from '@gateway/protocol';
+
+/**
+ * The ends of the names that hold what a model writes, as they stand in a stream. An answer that is
+ * not streamed has other names in the dialect of responses; it comes at once and is not lost halfway.
+ */
+const NAMES: Readonly<Record<ClientDialect, readonly string[]>> = {
+  chat: ['content":', 'arguments":'],
+  messages: ['text":', 'thinking":', 'partial_json":'],
+  gemini: ['text":'],
+  responses: ['delta":'],
+};
+
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Bytes of the model's text. What a cut between two pieces goes through is counted in part. */
+export function answerTextBytes(dialect: ClientDialect, piece: Uint8Array): number {
+  const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+  let count = 0;
+  for (const name of NAMES[dialect]) {
+    let at = bytes.indexOf(name);
+    while (at >= 0) {
+      const start = at + name.length;
+      const end = stringEnd(bytes, start);
+      count += end.bytes;
+      at = bytes.indexOf(name, end.at);
+    }
+  }
+  return count;
+}
+
+/** The bytes of the string that begins there after spaces, none when it is something else. */
+function stringEnd(bytes: Buffer, start: number): { readonly at: number; readonly bytes: number } {
+  let at = start;
+  while (bytes[at] === SPACE) at += 1;
+  if (bytes[at] !== QUOTE) return { at, bytes: 0 };
+  const first = at + 1;
+  for (at = first; at < bytes.length && bytes[at] !== QUOTE; at += 1) {
+    if (bytes[at] === BACKSLASH) at += 1;
+  }
+  return { at, bytes: Math.min(at, bytes.length) - first };
+}

@@ -1,0 +1,47 @@
+/** The targets of a plan, tried until one answers. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GatewayError, type InferenceRequest } from '@gateway/protocol';
+import { type AttemptContext, attemptTarget } from './attempt-target.ts';
+import type { Plan } from './plan.ts';
+import type { RetryBudget } from './retry-budget.ts';
+import { type Failure, nextAttempt } from './retry-policy.ts';
+
+/**
+ * Resolves once the client was answered. Throws the last failure when `retry-policy.ts` gives up, the
+ * budget is spent, a byte has gone out, or the client has left: nothing new is tried for nobody.
+ */
+export async function tryTargets(
+  inference: Omit<InferenceRequest, 'target'>,
+  { targets }: Plan,
+  context: AttemptContext,
+  budget: RetryBudget,
+): Promise<void> {
+  using _ = budget.enter();
+  const { reply, deadlineAt } = context;
+  const failures: Failure[] = [];
+  for (;;) {
+    const now = Date.now();
+    const random = Math.random();
+    const next = nextAttempt({ targets: targets.length, failures, now, deadlineAt, random });
+    const target = next.kind === 'try' ? targets[next.target] : undefined;
+    if (next.kind === 'give-up' || target === undefined) throw lastOf(failures);
+    using room = next.isBudgeted ? budget.take() : undefined;
+    if (next.isBudgeted && room === undefined) throw lastOf(failures);
+    await pause(next.waitMs, reply.gone);
+    const attempt = failures.length + 1;
+    const failure = await attemptTarget({ ...inference, target }, attempt, context);
+    if (failure === undefined) return;
+    if (reply.begun || reply.gone.aborted) throw failure.error;
+    failures.push({ ...failure, target: next.target });
+  }
+}
+
+function lastOf(failures: readonly Failure[]): GatewayError {
+  return failures.at(-1)?.error ?? new GatewayError('internal', 'The plan has no target.');
+}
+
+/** Throws the reason of the signal when it has aborted, or does meanwhile. */
+async function pause(waitMs: number, gone: AbortSignal): Promise<void> {
+  if (waitMs > 0) await sleep(waitMs, undefined, { signal: gone }).catch(() => undefined);
+  gone.throwIfAborted();
+}
