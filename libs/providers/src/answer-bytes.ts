@@ -1,14 +1,19 @@
 import { GatewayError } from '@gateway/protocol';
 
-/** All bytes, or `provider_bad_response` when they are more than `bytesMax`. */
+/**
+ * All bytes, or `provider_bad_response` when they are more than `bytesMax`. `onBytes` is told of each
+ * piece before it is kept, and stops the reading by throwing.
+ */
 export async function readAll(
   provider: string,
   body: AsyncIterable<Uint8Array>,
   bytesMax: number,
+  onBytes?: (bytes: number) => void,
 ): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of body) {
+    onBytes?.(piece.length);
     length += piece.length;
     if (length > bytesMax) {
       const message = `The provider ${provider} sent an answer of more than ${bytesMax} bytes.`;

@@ -60,7 +60,7 @@ export class DemoProvider implements Provider {
       status,
       headers: { 'content-type': contentType },
       body,
-      readAll: (bytesMax) => readAll(this.name, body, bytesMax),
+      readAll: (bytesMax, onBytes) => readAll(this.name, body, bytesMax, onBytes),
       readStart: (bytesMax) => readStart(body, bytesMax),
     };
   }

@@ -29,8 +29,11 @@ export interface ProviderAnswer {
    * `stream_interrupted` when the connection breaks, or the reason of the signal.
    */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Throws `provider_bad_response` for a longer answer, else as `body`. */
-  readAll(bytesMax: number): Promise<Uint8Array>;
+  /**
+   * Throws `provider_bad_response` for a longer answer, what `onBytes` throws when it is told of the
+   * next piece, else as `body`.
+   */
+  readAll(bytesMax: number, onBytes?: (bytes: number) => void): Promise<Uint8Array>;
   /** The first bytes of an answer of any length. */
   readStart(bytesMax: number): Promise<Uint8Array>;
 }

@@ -111,7 +111,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
       status,
       headers,
       body,
-      readAll: (bytesMax) => readAll(provider, body, bytesMax),
+      readAll: (bytesMax, onBytes) => readAll(provider, body, bytesMax, onBytes),
       readStart: (bytesMax) => readStart(body, bytesMax),
     });
   }

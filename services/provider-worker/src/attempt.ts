@@ -26,9 +26,11 @@ import {
 } from '@gateway/providers';
 import { getMeter, type InferenceSpan, type Logger, startInferenceSpan } from '@gateway/telemetry';
 import { context as contexts } from '@opentelemetry/api';
+import type { AnswerBudget } from './answer-budget.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { CacheCopy } from './cache-store.ts';
 import { logFailure } from './log-failure.ts';
+import type { CallLeave, ProviderBreakers } from './provider-breakers.ts';
 import type { ProviderDirectory } from './provider-directory.ts';
 
 export type InferenceCall = IncomingCall<InferenceRequest, InferenceHead>;
@@ -37,6 +39,10 @@ export interface AttemptContext {
   readonly bus: Bus;
   readonly directory: ProviderDirectory;
   readonly logger: Logger;
+  readonly breakers: ProviderBreakers;
+  readonly answers: AnswerBudget;
+  /** Ends the calls that still run when the worker has to stop. Its reason is a GatewayError. */
+  readonly cutOff: AbortSignal;
 }
 
 const SPAN_OPERATIONS = {
@@ -55,7 +61,6 @@ export async function attempt(call: InferenceCall, context: AttemptContext): Pro
   let prepared: PreparedAttempt;
   try {
     prepared = await prepare(call, context);
-    call.accept();
   } catch (thrown) {
     const error = toGatewayError(thrown);
     logFailure(call, context.logger, error, 'refused without a provider call');
@@ -74,6 +79,8 @@ interface PreparedAttempt {
   readonly provider: Provider;
   readonly exchange: Exchange;
   readonly requestBytes: number;
+  /** Undefined where the answer is our own. */
+  readonly leave: CallLeave | undefined;
 }
 
 async function prepare(call: InferenceCall, context: AttemptContext): Promise<PreparedAttempt> {
@@ -93,7 +100,16 @@ async function prepare(call: InferenceCall, context: AttemptContext): Promise<Pr
     headers,
     ...(stateKey !== undefined && { state: { key: stateKey, provider: target.provider } }),
   });
-  return { provider, exchange, requestBytes: body.length };
+  const leave = exchange.ownAnswer
+    ? undefined
+    : context.breakers.enter(provider.name, target.model);
+  try {
+    call.accept();
+  } catch (thrown) {
+    leave?.ended(toGatewayError(thrown));
+    throw thrown;
+  }
+  return { provider, exchange, requestBytes: body.length, leave };
 }
 
 class Attempt {
@@ -104,16 +120,20 @@ class Attempt {
   readonly #record: AttemptRecord;
   readonly #copy: CacheCopy;
   readonly #head: InferenceHead;
+  readonly #leave: CallLeave | undefined;
+  readonly #signal: AbortSignal;
   readonly #span: InferenceSpan;
   #hasHead = false;
 
   constructor(call: InferenceCall, context: AttemptContext, prepared: PreparedAttempt) {
-    const { provider, exchange, requestBytes } = prepared;
+    const { provider, exchange, requestBytes, leave } = prepared;
     const { target, stream, operation = 'generate' } = call.request;
     this.#call = call;
     this.#context = context;
     this.#provider = provider;
     this.#exchange = exchange;
+    this.#leave = leave;
+    this.#signal = AbortSignal.any([call.signal, context.cutOff]);
     this.#record = new AttemptRecord(call.request, call.attempt, requestBytes, exchange);
     this.#copy = new CacheCopy(call.request);
     this.#head = {
@@ -133,6 +153,7 @@ class Attempt {
 
   async run(): Promise<void> {
     const error = await contexts.with(this.#span.context, () => this.#relay());
+    this.#leave?.ended(error);
     const event = this.#record.event(error);
     const { usage, usageSource } = event;
     const { responseModel, responseId, finishReasons } = this.#exchange.facts;
@@ -163,6 +184,7 @@ class Attempt {
       const answer = await this.#send();
       this.#record.answered(answer.status, answer.headers);
       if (answer.status < 200 || answer.status >= 300) return await this.#refusal(answer);
+      this.#leave?.answering();
       if (this.#call.request.stream) await this.#relayStream(answer);
       else await this.#relayWhole(answer);
       return undefined;
@@ -172,12 +194,12 @@ class Attempt {
   }
 
   #send(): Promise<ProviderAnswer> {
-    const { requestId, signal, request } = this.#call;
+    const { requestId, request } = this.#call;
     return this.#provider.send(this.#exchange.request, {
       requestId,
       stream: request.stream,
       timeouts: this.#timeouts(),
-      signal,
+      signal: this.#signal,
       onSent: () => this.#record.sent(),
     });
   }
@@ -195,13 +217,14 @@ class Attempt {
       body = await readStart(ERROR_BODY_BYTES_MAX);
     } catch (thrown) {
       // The status says enough, unless it was us who stopped.
-      if (this.#call.signal.aborted) throw thrown;
+      if (this.#signal.aborted) throw thrown;
     }
     return this.#describe(this.#exchange.error(status, headers, body));
   }
 
   async #relayWhole(answer: ProviderAnswer): Promise<void> {
-    const body = await answer.readAll(ANSWER_BYTES_MAX);
+    using hold = this.#context.answers.hold();
+    const body = await answer.readAll(ANSWER_BYTES_MAX, (bytes) => hold.add(bytes));
     this.#firstByte();
     const bytes = this.#exchange.answer(body);
     this.#record.completed();
@@ -219,7 +242,7 @@ class Attempt {
       }
     } catch (thrown) {
       // A provider that has said its last word and then hangs up rudely has answered.
-      if (!stream.complete || this.#call.signal.aborted || !isConnectionLoss(thrown)) throw thrown;
+      if (!stream.complete || this.#signal.aborted || !isConnectionLoss(thrown)) throw thrown;
     }
     const rest = stream.end();
     this.#record.completed();
@@ -233,7 +256,7 @@ class Attempt {
     }
     if (bytes.length === 0) return;
     this.#copy.add(bytes);
-    await this.#call.data(bytes);
+    await unlessAborted(this.#call.data(bytes), this.#signal);
   }
 
   #firstByte(): void {
@@ -252,6 +275,16 @@ class Attempt {
       return error;
     return new GatewayError(error.code, error.message, facts);
   }
+}
+
+/** A caller that gives no credit must not keep a worker that has to stop. */
+function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 function isConnectionLoss(thrown: unknown): boolean {

@@ -1,18 +1,20 @@
 import type { Bus, Entry } from '@gateway/bus';
-import { buckets, configuration } from '@gateway/protocol';
+import { buckets, configuration, GatewayError } from '@gateway/protocol';
 import type { ServiceContext } from '@gateway/runtime';
+import { AnswerBudget } from './answer-budget.ts';
 import type { WorkerSettings } from './config.ts';
+import { ProviderBreakers } from './provider-breakers.ts';
 import { ProviderDirectory } from './provider-directory.ts';
 import { ServedProviders } from './served-providers.ts';
 
-export type WorkerContext = Pick<ServiceContext, 'logger' | 'health' | 'signal'> & {
+export type WorkerContext = Pick<ServiceContext, 'logger' | 'health' | 'signal' | 'drainEnding'> & {
   readonly bus: Bus;
 };
 
 /**
  * Serves the providers of every configuration that is published. Resolves when the configurations
  * are being watched; the worker is ready once it has seen one and serves what is in it. Disposing
- * takes no more calls and waits for those that run.
+ * takes no more calls and waits for those that run; `drainEnding` ends them, and they are recorded.
  */
 export async function startProviderWorker(
   settings: WorkerSettings,
@@ -21,7 +23,16 @@ export async function startProviderWorker(
   const { bus, logger, health, signal } = context;
   const directory = new ProviderDirectory(settings, logger);
   const { concurrency } = settings;
-  const served = new ServedProviders({ bus, directory, logger, concurrency, signal });
+  const served = new ServedProviders({
+    bus,
+    directory,
+    logger,
+    breakers: new ProviderBreakers(logger),
+    answers: new AnswerBudget(),
+    concurrency,
+    signal,
+    cutOff: cutOffOf(context),
+  });
 
   const changed = (key: string, entry: Entry | undefined) => {
     if (entry === undefined) {
@@ -50,4 +61,13 @@ export async function startProviderWorker(
   resources.defer(() => watch.drain());
   resources.defer(() => served.drain());
   return resources.move();
+}
+
+function cutOffOf({ drainEnding }: WorkerContext): AbortSignal {
+  const cutOff = new AbortController();
+  const abort = () =>
+    cutOff.abort(new GatewayError('shutting_down', 'The gateway is shutting down.'));
+  if (drainEnding.aborted) abort();
+  else drainEnding.addEventListener('abort', abort, { once: true });
+  return cutOff.signal;
 }

@@ -1,6 +1,6 @@
 import { GatewayError, modelsEndpoint } from '@gateway/protocol';
 import { type LedgerEntry, waitFor } from '@gateway/testing';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { REVISION, type Reply, startReadyWorker } from './worker-harness.ts';
 
 const worker = await startReadyWorker();
@@ -12,6 +12,9 @@ const VENDORS = [
   { provider: 'google', model: 'gemini-2.5-flash' },
 ] as const;
 const [openai] = VENDORS;
+
+// One success between failures keeps the breakers closed.
+beforeEach(() => Promise.all(VENDORS.map((vendor) => worker.ask(vendor))));
 
 function callsOf({ requestId }: Reply): readonly Readonly<LedgerEntry>[] {
   return worker.simulator.ledger.filter(

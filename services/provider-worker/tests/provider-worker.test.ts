@@ -70,3 +70,29 @@ test('finishes what runs when it drains, and takes nothing new', async () => {
   expect(reply.body.endsWith('data: [DONE]\n\n')).toBe(true);
   await stopped;
 });
+
+test('cancels what still runs when the time to drain is nearly over, and records it', async () => {
+  const worker = await startReadyWorker();
+  onTestFinished(() => worker[Symbol.asyncDispose]());
+  const streaming = Promise.withResolvers<void>();
+  const running = worker.ask({
+    provider: 'openai',
+    model: 'gpt-5',
+    text: 'sim:drip=20ms;tokens=2000',
+    stream: true,
+    onData: () => {
+      streaming.resolve();
+      return undefined;
+    },
+  });
+  await streaming.promise;
+  const stopped = worker.stopWorker();
+  worker.endDrain();
+  const reply = await running;
+  expect(reply.error?.code).toBe('shutting_down');
+  expect(reply.event).toMatchObject({ errorCode: 'shutting_down', usageSource: 'estimated' });
+  await stopped;
+  await waitFor(() => worker.attemptedOf(reply.requestId).length > 0, { what: 'the event' });
+  const [call] = worker.simulator.ledger;
+  expect(call?.ended).toBe('aborted-by-client');
+});

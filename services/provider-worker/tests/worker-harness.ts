@@ -77,6 +77,8 @@ export interface WorkerHarness extends AsyncDisposable {
   ask(question: Question): Promise<Reply>;
   publish(value: Configuration): Promise<void>;
   stopWorker(): Promise<void>;
+  /** Says that the time to drain is nearly over. */
+  endDrain(): void;
 }
 
 export function configurationOf(
@@ -159,6 +161,7 @@ export async function startWorkerHarness(
   const health = new HealthChecks();
   health.markStarted();
   const stop = new AbortController();
+  const drainEnding = new AbortController();
   const worker = await startProviderWorker(
     readSettings({
       OPENAI_API_KEY: 'key-of-openai',
@@ -174,6 +177,7 @@ export async function startWorkerHarness(
       logger: createLogger('provider-worker', { level: 'silent' }),
       health,
       signal: stop.signal,
+      drainEnding: drainEnding.signal,
     },
   );
   const stopWorker = async () => {
@@ -192,6 +196,7 @@ export async function startWorkerHarness(
       await bucket.put(value.revision, value);
     },
     stopWorker,
+    endDrain: () => drainEnding.abort(),
     async [Symbol.asyncDispose]() {
       await stopWorker();
       await simulator[Symbol.asyncDispose]();

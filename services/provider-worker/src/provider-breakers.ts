@@ -1,0 +1,114 @@
+/** A breaker for each provider and model, since a provider may fail for one model alone. */
+import { GatewayError } from '@gateway/protocol';
+import { getMeter, type Logger } from '@gateway/telemetry';
+import { Breaker, type CallResult } from './breaker.ts';
+
+/**
+ * Those not used for longest are forgotten first. Clients may name any model, so their number has to
+ * have an end.
+ */
+export const BREAKERS_MAX = 1_024;
+
+const meter = getMeter('provider-worker');
+const openCircuits = meter.createUpDownCounter('gateway.provider.open_circuits', {
+  description: 'Models of a provider whose calls are refused because it fails',
+});
+const refusedCalls = meter.createCounter('gateway.provider.circuit_refusals', {
+  description: 'Calls refused without asking the provider because it fails',
+});
+
+/** Leave to make one call. */
+export interface CallLeave {
+  /** The provider has begun to answer; whether the answer is good is not known yet. */
+  answering(): void;
+  /** The call is over, or was never made: what counts is in the error. */
+  ended(error: GatewayError | undefined): void;
+}
+
+interface Circuit {
+  readonly breaker: Breaker;
+  readonly provider: string;
+  readonly model: string;
+}
+
+export class ProviderBreakers {
+  readonly #logger: Logger;
+  readonly #nowMs: () => number;
+  readonly #circuits = new Map<string, Circuit>();
+
+  constructor(logger: Logger, nowMs: () => number = () => performance.now()) {
+    this.#logger = logger;
+    this.#nowMs = nowMs;
+  }
+
+  get size(): number {
+    return this.#circuits.size;
+  }
+
+  /**
+   * Throws `provider_unavailable` with the reason `circuit_open`: another target may do, the same one
+   * at once will not.
+   */
+  enter(provider: string, model: string): CallLeave {
+    const circuit = this.#circuitOf(provider, model);
+    const passage = circuit.breaker.pass(this.#nowMs());
+    if ('refusedForMs' in passage) {
+      refusedCalls.add(1, { provider });
+      const message = `The provider ${provider} has failed repeatedly and is not asked for a while.`;
+      const retryAfterMs = passage.refusedForMs;
+      const facts = { provider, reason: 'circuit_open', retryAfterMs };
+      throw new GatewayError('provider_unavailable', message, facts);
+    }
+    const tell = (result: CallResult) => {
+      const wasClosed = circuit.breaker.isClosed;
+      passage.tell(result, this.#nowMs());
+      if (circuit.breaker.isClosed !== wasClosed) this.#changed(circuit);
+    };
+    return {
+      answering: () => {
+        if (passage.isTrial) tell('success');
+      },
+      ended: (error) => tell(resultOf(error)),
+    };
+  }
+
+  #circuitOf(provider: string, model: string): Circuit {
+    const key = `${provider}\n${model}`;
+    const circuit = this.#circuits.get(key) ?? { breaker: new Breaker(), provider, model };
+    this.#circuits.delete(key);
+    this.#circuits.set(key, circuit);
+    const [oldest] = this.#circuits;
+    if (this.#circuits.size > BREAKERS_MAX && oldest !== undefined) {
+      this.#circuits.delete(oldest[0]);
+      if (!oldest[1].breaker.isClosed) openCircuits.add(-1, { provider: oldest[1].provider });
+    }
+    return circuit;
+  }
+
+  #changed(circuit: Circuit): void {
+    const { breaker, provider, model } = circuit;
+    if (this.#circuits.get(`${provider}\n${model}`) !== circuit) return;
+    openCircuits.add(breaker.isClosed ? -1 : 1, { provider });
+    if (breaker.isClosed) this.#logger.info({ provider, model }, 'the provider answers again');
+    else this.#logger.warn({ provider, model }, 'the provider fails and is not asked for a while');
+  }
+}
+
+const FAILURES: ReadonlySet<string> = new Set([
+  'provider_unavailable',
+  'provider_overloaded',
+  'provider_bad_response',
+  'provider_timeout',
+  'stream_interrupted',
+]);
+
+/**
+ * A provider that refuses a request works. What ended for a reason of ours, or of the client, says
+ * nothing of it; nor does the total timeout, which a slow reader or an earlier attempt may use up.
+ */
+export function resultOf(error: GatewayError | undefined): CallResult {
+  if (error === undefined) return 'success';
+  const { upstreamStatus = 0, reason } = error.facts;
+  if (upstreamStatus >= 400 && upstreamStatus < 500) return 'success';
+  return FAILURES.has(error.code) && reason !== 'total_timeout' ? 'failure' : 'neither';
+}
