@@ -207,6 +207,8 @@ async function makeProcesses(
         nodeArguments: options.nodeArguments?.[service] ?? [],
         environment: {
           GATEWAY_DATA_DIR: dataDirectory,
+          // One for all, so that a replica sends what a process that died has left.
+          GATEWAY_SPOOL_DIR: join(directory, 'spool'),
           GATEWAY_METRICS_PORT: String(operationsPort),
           ...environmentOf(service, parts, links),
           ...(service === 'ingress' && {

@@ -124,6 +124,12 @@ describe('docker-compose.yml', () => {
     expect(named.get('redis-limits')).toEqual(['redis-limits:/data']);
     expect(named.get('redis-cache')).toEqual(['redis-cache:/data']);
     expect(named.get('postgres')).toEqual(['postgres:/var/lib/postgresql/data']);
+    expect(named.get('spool')).toEqual([
+      'volumes:/spool',
+      ...['ingress', 'provider-worker', 'audit-writer'].map(
+        (name) => `${name}:/var/lib/gateway/spool`,
+      ),
+    ]);
     for (const name of SERVICES) expect(named.get('logs')).toContain(`${name}:/var/log/gateway`);
   });
 

@@ -4,6 +4,7 @@ import { readSettings as readProvision } from '../../infra/provision/src/config.
 import { readSettings as readStack } from '../../infra/stack/src/config.ts';
 import { readNatsSettings } from '../../libs/runtime/src/nats-settings.ts';
 import { readProcessSettings } from '../../libs/runtime/src/process-settings.ts';
+import { readSpoolSettings } from '../../libs/runtime/src/spool-settings.ts';
 import { readSettings as readAllInOne } from '../../services/all-in-one/src/config.ts';
 import { readSettings as readAuditWriter } from '../../services/audit-writer/src/config.ts';
 import { readSettings as readCache } from '../../services/cache/src/config.ts';
@@ -14,13 +15,14 @@ import { readSettings as readRateLimiter } from '../../services/rate-limiter/src
 type Reader = (environment: Environment) => unknown;
 
 const onNats = (read: Reader): readonly Reader[] => [read, readProcessSettings, readNatsSettings];
+const withSpool = (read: Reader): readonly Reader[] => [...onNats(read), readSpoolSettings];
 
 export const READERS = {
-  ingress: onNats(readIngress),
+  ingress: withSpool(readIngress),
   'rate-limiter': onNats(readRateLimiter),
   cache: onNats(readCache),
-  'provider-worker': onNats(readWorker),
-  'audit-writer': onNats(readAuditWriter),
+  'provider-worker': withSpool(readWorker),
+  'audit-writer': withSpool(readAuditWriter),
   provision: [readProvision],
   'all-in-one': [readAllInOne, readProcessSettings],
   stack: [(environment: Environment) => readStack(environment, '')],

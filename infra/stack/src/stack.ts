@@ -70,6 +70,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const environmentOf = (service: ServiceName) => ({
     ...withoutSecretsOfOthers(options.environment, service),
     ...serviceEnvironment(service, servers, passwords),
+    GATEWAY_SPOOL_DIR: join(directory, 'spool'),
     ...(service === 'ingress' && {
       GATEWAY_PORT: String(httpPort),
       GATEWAY_KEY_PEPPER: options.environment.GATEWAY_KEY_PEPPER || secrets.pepper,

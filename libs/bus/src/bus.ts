@@ -75,15 +75,14 @@ export interface CallOptions {
  *   it, or a frame is missing or unreadable.
  * - `deadline_exceeded`: the deadline passed. An accepted worker has `CANCEL_TIMEOUT_MS` more to
  *   say what was spent.
- * - `audit_unavailable`: the event could not be made durable.
+ * - `audit_unavailable`: the event could not be made durable, neither stored nor spooled.
  */
 export type ReplyFrame<Head> =
   | { readonly type: 'accepted'; readonly worker: string }
   | { readonly type: 'head'; readonly head: Head }
   | { readonly type: 'data'; readonly bytes: Uint8Array }
   /**
-   * Seen only once the event is durable: acknowledged to the worker's publish, or published again
-   * here.
+   * Seen only once the event is durable: acknowledged to the worker's publish, or recorded here.
    */
   | { readonly type: 'end'; readonly event: AttemptedEvent }
   /**
@@ -138,7 +137,7 @@ export interface IncomingCall<Request, Head> {
   data(bytes: Uint8Array): Promise<void>;
   /**
    * Publishes the event durably, its acknowledgement going to the caller, and closes the stream.
-   * When the caller is gone the event is published until it is stored, for 30 s; then it rejects.
+   * When the caller is gone the event is recorded here, again and again until it is durable.
    */
   end(event: AttemptedEvent): Promise<void>;
   /** Closes the stream with an error; with an event when the provider was called. */
@@ -163,6 +162,17 @@ export interface ServeOptions {
 export interface PublishOptions {
   /** Until `audit_unavailable`; 2 s by default. */
   readonly timeoutMs?: number;
+}
+
+/** What waits on this process' disk until it is stored where consumers see it. */
+export interface SpoolState {
+  readonly events: number;
+  readonly bytes: number;
+  /**
+   * Whether a request may begin: what its end will record has room. False at three quarters of the bound,
+   * and while the disk fails.
+   */
+  readonly admits: boolean;
 }
 
 /**
@@ -266,6 +276,17 @@ export interface Bus extends AsyncDisposable {
   ): Promise<Subscription>;
   /** Resolves once the event is stored; the same event published again is stored once. */
   publish(event: GatewayEvent, options?: PublishOptions): Promise<void>;
+  /**
+   * Resolves once the event will be stored whatever dies: stored already or, where that takes longer than
+   * `RECORD_TIMEOUT_MS` or is refused, synced to this process' spool, from which it is stored later, by
+   * this process or a successor, in order and under the same id. Inside one process the event log is the
+   * only place, and there is no spool.
+   *
+   * Throws `audit_unavailable` when neither takes it (a full spool, a disk that fails), so that trying
+   * again may help; `internal` when the event itself is refused; `bus_unavailable` once the bus is closed.
+   */
+  record(event: GatewayEvent): Promise<void>;
+  readonly spool: SpoolState;
   consume(
     consumer: ConsumerDefinition,
     handler: BatchHandler,
@@ -282,8 +303,7 @@ export const ACCEPT_TIMEOUT_MS = 1_000;
 /** From a cancel to the terminal frame. */
 export const CANCEL_TIMEOUT_MS = 2_000;
 /**
- * From the terminal frame to the acknowledgement of its event, before the caller publishes it
- * itself.
+ * From the terminal frame to the acknowledgement of its event, before the caller records it itself.
  */
 export const EVENT_ACKNOWLEDGE_TIMEOUT_MS = 500;
 /** Bodies up to this ride in the message. */
@@ -302,3 +322,5 @@ export const PING_INTERVAL_MS = 1_000;
 export const PINGS_MISSED_MAX = 3;
 export const HAND_BACK_MAX = 3;
 export const PUBLISH_TIMEOUT_MS = 2_000;
+/** Until an event that may be spooled is. */
+export const RECORD_TIMEOUT_MS = 500;

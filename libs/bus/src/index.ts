@@ -18,11 +18,12 @@ export type {
   RequestOptions,
   RespondOptions,
   ServeOptions,
+  SpoolState,
   Subscription,
 } from './bus.ts';
-export { lockDirectory } from './in-process/directory-lock.ts';
 export { type InProcessHub, openInProcessHub } from './in-process/hub.ts';
-export { replaceFile } from './in-process/replace-file.ts';
+export { lockDirectory } from './log/directory-lock.ts';
+export { replaceFile } from './log/replace-file.ts';
 export { NatsSetupError } from './nats/connection-keeper.ts';
 export { connectNatsBus } from './nats/nats-bus.ts';
 export type { NatsBusOptions } from './nats/nats-bus-options.ts';

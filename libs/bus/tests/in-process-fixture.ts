@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { DurableLog, type DurableLogOptions } from '../src/in-process/durable-log.ts';
-import type { LogMessage, LogRecord } from '../src/in-process/log-record.ts';
+import { DurableLog, type DurableLogOptions } from '../src/log/durable-log.ts';
+import type { LogMessage, LogRecord } from '../src/log/log-record.ts';
 
 export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'gateway-bus-'));
@@ -25,6 +25,7 @@ export async function openLog(
   const found: LogRecord[] = [];
   const damaged: string[] = [];
   const log = await DurableLog.open({
+    name: 'the event log',
     directory,
     bytesMax: 1024 * 1024,
     segmentBytesMax: 64 * 1024,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { lockDirectory } from '../src/in-process/directory-lock.ts';
+import { lockDirectory } from '../src/log/directory-lock.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
 
 async function startHolder(directory: string): Promise<{ child: ChildProcess; said: string }> {

@@ -2,9 +2,9 @@ import { cp, readdir, readFile, rename, truncate, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
-import type { DurableLog } from '../src/in-process/durable-log.ts';
-import { LogReader } from '../src/in-process/log-reader.ts';
-import { encodeRecord } from '../src/in-process/log-record.ts';
+import type { DurableLog } from '../src/log/durable-log.ts';
+import { LogReader } from '../src/log/log-reader.ts';
+import { encodeRecord } from '../src/log/log-record.ts';
 import { logMessage, openLog, temporaryDirectory } from './in-process-fixture.ts';
 import { ManualClock } from './manual-clock.ts';
 

@@ -1,8 +1,8 @@
 /** A process of its own for tests that kill it: `node killed-main.ts <what> <directory>`. */
 import { writeSync } from 'node:fs';
 import { consumers, newInstanceId } from '@gateway/protocol';
-import { lockDirectory } from '../src/in-process/directory-lock.ts';
 import { openInProcessHub } from '../src/in-process/hub.ts';
+import { lockDirectory } from '../src/log/directory-lock.ts';
 import { controlEvent } from './contract/sample-messages.ts';
 
 const [, , what, directory = ''] = process.argv;

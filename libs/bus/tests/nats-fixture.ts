@@ -1,13 +1,18 @@
 /** nats-server with the configuration that we ship, and each peer behind a link that can be cut. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newInstanceId, SERVICES, type ServiceName } from '@gateway/protocol';
 import { type RunningServer, repositoryRoot, startNats } from '@gateway/testing';
 import type { Bus } from '../src/bus.ts';
 import { connectNatsBus } from '../src/nats/nats-bus.ts';
 import { provisionNats } from '../src/nats/provision.ts';
+import type { SpoolOptions } from '../src/spool/spool.ts';
 import type { BusFixture } from './contract/bus-fixture.ts';
 
+export const SPOOL_BYTES_MAX = 1024 * 1024;
 const CONFIGURATION = 'infra/nats/nats-server.conf';
 
 export type NatsUser = ServiceName | 'provisioner';
@@ -32,20 +37,22 @@ export async function startProvisionedNats(): Promise<RunningServer> {
     configFile: join(repositoryRoot, CONFIGURATION),
     environment: passwords(),
   });
-  await provisionNats({
-    url: server.url,
-    user: 'provisioner',
-    password: passwordOf('provisioner'),
-  });
+  await provision(server);
   return server;
 }
 
-export function connectAs(service: ServiceName, url: string): Promise<Bus> {
+/** Also restores what a test has changed. */
+export function provision({ url }: RunningServer): Promise<void> {
+  return provisionNats({ url, user: 'provisioner', password: passwordOf('provisioner') });
+}
+
+export function connectAs(service: ServiceName, url: string, spool?: SpoolOptions): Promise<Bus> {
   return connectNatsBus({
     url,
     user: service,
     password: passwordOf(service),
     identity: { service, instance: newInstanceId() },
+    ...(spool && { spool }),
   });
 }
 
@@ -111,10 +118,12 @@ export class Link implements AsyncDisposable {
 export async function openNatsFixture(): Promise<BusFixture> {
   const server = await startProvisionedNats();
   const links = new Map<Bus, Link>();
+  const directory = await mkdtemp(join(tmpdir(), 'gateway-spool-'));
+  const spool = { directory, bytesMax: SPOOL_BYTES_MAX };
   return {
     connect: async (service) => {
       const link = await Link.open(server.port);
-      const bus = await connectAs(service, link.url);
+      const bus = await connectAs(service, link.url, spool);
       links.set(bus, link);
       return bus;
     },
@@ -127,6 +136,7 @@ export async function openNatsFixture(): Promise<BusFixture> {
     [Symbol.asyncDispose]: async () => {
       await Promise.all([...links.values()].map((link) => link[Symbol.asyncDispose]()));
       await server.stop();
+      await rm(directory, { recursive: true, force: true });
     },
   };
 }

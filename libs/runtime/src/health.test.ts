@@ -26,6 +26,17 @@ describe('HealthChecks', () => {
     });
   });
 
+  test('is ready with remarks, and tells them', () => {
+    const health = new HealthChecks();
+    health.markStarted();
+    health.register('spool', () => ({ remark: '3 events wait' }));
+    expect(health.readiness()).toEqual({
+      isReady: true,
+      failing: {},
+      remarks: { spool: '3 events wait' },
+    });
+  });
+
   test('forgets a check that is disposed and refuses a second one of the same name', () => {
     const health = new HealthChecks();
     health.markStarted();

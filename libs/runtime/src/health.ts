@@ -1,10 +1,15 @@
-/** True when all is well, or the reason why not, in words for an operator and without secrets. */
-export type HealthCheck = () => true | string;
+/**
+ * True when all is well, or the reason why not, in words for an operator and without secrets. A remark is
+ * worth knowing and keeps nothing from being ready.
+ */
+export type HealthCheck = () => true | string | { readonly remark: string };
 
 export type Readiness = {
   readonly isReady: boolean;
   /** Names of failing checks, each with its reason. */
   readonly failing: Readonly<Record<string, string>>;
+  /** Remarks of checks that do not fail, by their names; absent where there are none. */
+  readonly remarks?: Readonly<Record<string, string>>;
 };
 
 /** Where a service registers what must hold before it can take work. */
@@ -46,16 +51,19 @@ export class HealthChecks implements Health {
 
   readiness(): Readiness {
     const failing: Record<string, string> = {};
+    const remarks: Record<string, string> = {};
     if (this.#phase !== 'started') failing.process = this.#phase;
     for (const [name, check] of this.#checks) {
       const verdict = runCheck(check);
-      if (verdict !== true) failing[name] = verdict;
+      if (typeof verdict === 'string') failing[name] = verdict;
+      else if (verdict !== true) remarks[name] = verdict.remark;
     }
-    return { isReady: Object.keys(failing).length === 0, failing };
+    const isReady = Object.keys(failing).length === 0;
+    return { isReady, failing, ...(Object.keys(remarks).length > 0 && { remarks }) };
   }
 }
 
-function runCheck(check: HealthCheck): true | string {
+function runCheck(check: HealthCheck): ReturnType<HealthCheck> {
   try {
     return check();
   } catch {

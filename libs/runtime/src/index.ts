@@ -29,3 +29,4 @@ export {
   text,
   url,
 } from './settings-fields.ts';
+export { readSpoolSettings, type SpoolSettings } from './spool-settings.ts';

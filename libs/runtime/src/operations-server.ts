@@ -67,9 +67,9 @@ async function answer(
     case '/livez':
       return sendJson(response, 200, { status: 'alive' });
     case '/readyz': {
-      const { isReady, failing } = health.readiness();
+      const { isReady, ...rest } = health.readiness();
       const status = isReady ? 'ready' : 'not ready';
-      return sendJson(response, isReady ? 200 : 503, { status, failing });
+      return sendJson(response, isReady ? 200 : 503, { status, ...rest });
     }
     case '/metrics':
       return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', await renderMetrics());

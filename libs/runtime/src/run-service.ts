@@ -18,6 +18,9 @@ import type { Environment } from './settings-fields.ts';
 const EXIT_WRONG_SETTINGS = 78;
 const EXIT_FAILED = 1;
 const LOG_FLUSH_TIMEOUT_MS = 1000;
+/** How long before its end the time to drain counts as ending: at most this, or this share of it. */
+const DRAIN_ENDING_MS_MAX = 3_000;
+const DRAIN_ENDING_SHARE = 0.3;
 
 /**
  * Ctrl-C under npm arrives twice, from the terminal and from npm, which passes it on. A signal
@@ -35,6 +38,11 @@ export type ServiceContext = {
   readonly health: Health;
   /** Aborted when the process begins to stop, before the service is disposed. */
   readonly signal: AbortSignal;
+  /**
+   * Aborted shortly before the time to drain is over: what still runs must end now, and say so to
+   * whoever waits for it.
+   */
+  readonly drainEnding: AbortSignal;
 };
 
 export type ServiceDefinition<Settings> = {
@@ -102,12 +110,21 @@ async function superviseService<Settings>(
   const logger = createLogger(name, { level, instance, file });
   const health = new HealthChecks();
   const stop = listenForStop(logger, () => health.markDraining());
+  const drainEnding = new AbortController();
   const telemetry = await startTelemetry({ service: name, instance, version, logger });
   try {
     const { operationsHost: host, operationsPort: port } = processSettings;
     await using operations = await startOperationsServer({ host, port, health });
     logger.info({ host: operations.host, port: operations.port }, 'operations server listens');
-    const context = { name, version, instance, logger, health, signal: stop.signal };
+    const context = {
+      name,
+      version,
+      instance,
+      logger,
+      health,
+      signal: stop.signal,
+      drainEnding: drainEnding.signal,
+    };
     const starting = definition.start(settings, context);
     await Promise.race([starting, stop.requested]);
     if (!stop.signal.aborted) {
@@ -115,7 +132,7 @@ async function superviseService<Settings>(
       logger.info('started');
     }
     await stop.requested;
-    const isDrained = await drain(starting, processSettings.drainMs, logger);
+    const isDrained = await drain(starting, processSettings.drainMs, drainEnding, logger);
     if (!isDrained) stop.fail();
   } catch (error) {
     logger.fatal({ error }, 'start failed');
@@ -182,8 +199,11 @@ function listenForStop(logger: Logger, onStop: () => void): Stop {
 async function drain(
   starting: Promise<AsyncDisposable>,
   drainMs: number,
+  ending: AbortController,
   logger: Logger,
 ): Promise<boolean> {
+  const endingMs = drainMs - Math.min(DRAIN_ENDING_MS_MAX, drainMs * DRAIN_ENDING_SHARE);
+  const endingTimer = setTimeout(() => ending.abort(), endingMs);
   const expired = Promise.withResolvers<false>();
   const timer = setTimeout(() => {
     logger.error({ drain_ms: drainMs }, 'draining took too long, work in flight is lost');
@@ -205,6 +225,7 @@ async function drain(
     logger.error({ error }, 'draining failed');
     return false;
   } finally {
+    clearTimeout(endingTimer);
     clearTimeout(timer);
   }
 }

@@ -4,6 +4,7 @@ import { oneOf, parseSettings, runService, secret } from '../src/index.ts';
 const BEHAVIOURS = [
   'drains',
   'never-drains',
+  'drains-at-last',
   'fails-to-start',
   'never-starts',
   'throws',
@@ -21,7 +22,7 @@ await runService({
       },
       environment,
     ),
-  async start({ behaviour, key }, { logger, health, signal }) {
+  async start({ behaviour, key }, { logger, health, signal, drainEnding }) {
     logger.info({ key }, `the key is ${key.reveal()}`);
     health.register('bus', () => true);
     if (behaviour === 'fails-to-start') throw new Error(`no bus with ${key.reveal()}`);
@@ -35,6 +36,9 @@ await runService({
       async [Symbol.asyncDispose]() {
         logger.info({ aborted: signal.aborted }, 'example drains');
         if (behaviour === 'never-drains') await new Promise(() => {});
+        if (behaviour === 'drains-at-last') {
+          await new Promise((resolve) => drainEnding.addEventListener('abort', resolve));
+        }
         if (behaviour === 'fails-to-drain') throw new Error('could not drain');
       },
     };

@@ -180,6 +180,16 @@ describe('runService', { timeout: 20_000 }, () => {
     expect((await example.ended()).exitCode).toBe(1);
   });
 
+  test('says when the time to drain is ending, early enough to end in it', async () => {
+    await using example = startExample({
+      EXAMPLE_BEHAVIOUR: 'drains-at-last',
+      GATEWAY_DRAIN_SECONDS: '5',
+    });
+    await example.waitForLine('started');
+    example.kill('SIGTERM');
+    expect((await example.ended()).exitCode).toBe(0);
+  });
+
   test('logs a drain that fails and exits with 1', async () => {
     await using example = startExample({ EXAMPLE_BEHAVIOUR: 'fails-to-drain' });
     await example.waitForLine('started');

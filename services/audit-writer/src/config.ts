@@ -1,10 +1,8 @@
 import {
   type Environment,
   integer,
-  type NatsSettings,
   parseSettings,
   readAllSettings,
-  readNatsSettings,
   seconds,
   secret,
   secretUrl,
@@ -16,19 +14,12 @@ import { GRACE_DEFAULT_MS } from './close-abandoned.ts';
 const POSTGRES_PORT = 5432;
 const GRACE_MIN_SECONDS = 0.1;
 
-export interface ProcessSettings {
-  readonly nats: NatsSettings;
-  readonly audit: AuditWriterSettings;
-}
-
-/** Reads `NATS_*` and where PostgreSQL is. Throws a `SettingsError` with everything that is wrong. */
-export function readSettings(environment: Environment): ProcessSettings {
-  const { nats, database, graceMs } = readAllSettings({
-    nats: () => readNatsSettings(environment),
+/** Throws a `SettingsError` with everything that is wrong. */
+export function readSettings(environment: Environment): AuditWriterSettings {
+  return readAllSettings({
     database: () => readDatabase(environment),
     graceMs: () => readAuditGrace(environment),
   });
-  return { nats, audit: { database, graceMs } };
 }
 
 /** AUDIT_GRACE_SECONDS, in milliseconds. */

@@ -2,4 +2,4 @@ import { runOnNats } from '@gateway/bus';
 import { readSettings } from './config.ts';
 import { startIngress } from './ingress.ts';
 
-await runOnNats({ name: 'ingress', readSettings, start: startIngress });
+await runOnNats({ name: 'ingress', hasSpool: true, readSettings, start: startIngress });

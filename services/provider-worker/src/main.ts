@@ -2,4 +2,9 @@ import { runOnNats } from '@gateway/bus';
 import { readSettings } from './config.ts';
 import { startProviderWorker } from './provider-worker.ts';
 
-await runOnNats({ name: 'provider-worker', readSettings, start: startProviderWorker });
+await runOnNats({
+  name: 'provider-worker',
+  hasSpool: true,
+  readSettings,
+  start: startProviderWorker,
+});

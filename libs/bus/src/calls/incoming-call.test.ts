@@ -9,22 +9,23 @@ import { describe, expect, test } from 'vitest';
 import { attempted, HEAD, rejection } from '../../tests/contract/sample-messages.ts';
 import { ManualClock } from '../../tests/manual-clock.ts';
 import { decodeFailure } from './call-messages.ts';
-import {
-  IncomingCallMachine,
-  ORPHANED_EVENT_RETRY_MS,
-  ORPHANED_EVENT_TIMEOUT_MS,
-} from './incoming-call.ts';
+import { IncomingCallMachine, ORPHANED_EVENT_RETRY_MS } from './incoming-call.ts';
 
 const requestId = '01890a5d-ac96-774b-bcce-b302099a8057';
 const event = attempted(requestId);
 const ACCEPT_WITHIN_MS = 1_000;
 
-function offered({ windowBytes = 100, frameBytesMax = Number.POSITIVE_INFINITY } = {}) {
+function offered({
+  windowBytes = 100,
+  frameBytesMax = Number.POSITIVE_INFINITY,
+  forCallerFails = false,
+} = {}) {
   const clock = new ManualClock();
   const frames: Frame[] = [];
   const forCaller: AttemptedEvent[] = [];
-  const published: AttemptedEvent[] = [];
+  const recorded: AttemptedEvent[] = [];
   let failures = 0;
+  let failure = new GatewayError('audit_unavailable', 'not now');
   let closed = 0;
   const call = new IncomingCallMachine<string, typeof HEAD>({
     opening: {
@@ -40,13 +41,16 @@ function offered({ windowBytes = 100, frameBytesMax = Number.POSITIVE_INFINITY }
         if (frame.payload.length > frameBytesMax) throw new RangeError('too large');
         frames.push({ ...frame, payload: Buffer.from(frame.payload) });
       },
-      publishForCaller: (one) => void forCaller.push(one),
-      publish: async (one) => {
+      publishForCaller: (one) => {
+        if (forCallerFails) throw new GatewayError('bus_unavailable', 'gone');
+        forCaller.push(one);
+      },
+      record: async (one) => {
         if (failures > 0) {
           failures -= 1;
-          throw new GatewayError('audit_unavailable', 'not now');
+          throw failure;
         }
-        published.push(one);
+        recorded.push(one);
       },
       body: () => Promise.resolve(new Uint8Array(0)),
       closed: () => {
@@ -64,9 +68,10 @@ function offered({ windowBytes = 100, frameBytesMax = Number.POSITIVE_INFINITY }
   };
   const credit = (bytes: number) => call.control({ type: 'credit', requestId, attempt: 1, bytes });
   return {
-    ...{ call, clock, frames, forCaller, published, stream, cancel, credit },
-    failPublishes: (times: number) => {
+    ...{ call, clock, frames, forCaller, recorded, stream, cancel, credit },
+    failRecords: (times: number, error = failure) => {
       failures = times;
+      failure = error;
     },
     types: () => frames.map(({ type }) => type),
     closedTimes: () => closed,
@@ -208,7 +213,7 @@ describe('a call that nobody waits for', () => {
     { name: 'an abandoning cancel', orphan: (one: ReturnType<typeof offered>) => one.cancel(true) },
     { name: 'a caller gone', orphan: (one: ReturnType<typeof offered>) => one.call.callerGone() },
     { name: 'a lost bus', orphan: (one: ReturnType<typeof offered>) => one.call.busLost() },
-  ])('$name: no frame leaves, and the worker stores the event', async ({ orphan }) => {
+  ])('$name: no frame leaves, and the worker records the event', async ({ orphan }) => {
     const one = offered();
     one.stream();
     orphan(one);
@@ -216,14 +221,14 @@ describe('a call that nobody waits for', () => {
     await one.call.fail(new GatewayError('client_closed', 'left'), event);
     expect(one.types()).toEqual(['accepted', 'head']);
     expect(one.forCaller).toEqual([]);
-    expect(one.published).toEqual([event]);
+    expect(one.recorded).toEqual([event]);
   });
 
-  test('the event is published again until it is stored', async () => {
+  test('the event is tried again for as long as it cannot be recorded', async () => {
     const one = offered();
     one.stream();
     one.call.busLost();
-    one.failPublishes(2);
+    one.failRecords(1_000);
     let done = false;
     const ending = one.call.fail(new GatewayError('client_closed', 'x'), event).then(() => {
       done = true;
@@ -233,28 +238,27 @@ describe('a call that nobody waits for', () => {
       one.clock.advance(ORPHANED_EVENT_RETRY_MS);
     }
     await ending;
-    expect(one.published).toEqual([event]);
+    expect(one.recorded).toEqual([event]);
   });
 
-  test('and given up after ORPHANED_EVENT_TIMEOUT_MS, with an error', async () => {
-    const one = offered();
+  test.each(['internal', 'bus_unavailable'] as const)(
+    'and given up at once where it never can be: %s',
+    async (code) => {
+      const one = offered();
+      one.stream();
+      one.call.busLost();
+      one.failRecords(1, new GatewayError(code, 'never'));
+      expect((await rejection(one.call.end(event))).code).toBe(code);
+      expect(one.clock.pending).toBe(0);
+    },
+  );
+
+  test('an event that cannot be handed over is recorded here', async () => {
+    const one = offered({ forCallerFails: true });
     one.stream();
-    one.call.busLost();
-    one.failPublishes(Number.POSITIVE_INFINITY);
-    let error: GatewayError | undefined;
-    const ending = rejection(one.call.end(event)).then((thrown) => {
-      error = thrown;
-    });
-    const startedAt = one.clock.now();
-    while (error === undefined) {
-      await new Promise((resolve) => setImmediate(resolve));
-      one.clock.advance(ORPHANED_EVENT_RETRY_MS);
-    }
-    await ending;
-    expect(error.code).toBe('audit_unavailable');
-    expect(one.clock.now() - startedAt).toBeLessThan(
-      ORPHANED_EVENT_TIMEOUT_MS + 3 * ORPHANED_EVENT_RETRY_MS,
-    );
+    await one.call.end(event);
+    expect(one.recorded).toEqual([event]);
+    expect(one.types()).toEqual(['accepted', 'head', 'error']);
   });
 });
 

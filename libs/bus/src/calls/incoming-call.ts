@@ -8,8 +8,8 @@
  *   nothing from the handler's duty to end the call, since only the handler knows what was spent.
  * - Data needs credit: the opening window, and what the caller grants as its consumer reads.
  * - The event is published with the caller as the place of its acknowledgement. When the caller is
- *   gone, gave the call up, or the bus was lost, nobody would hear that, so this side publishes it
- *   until it is stored, for ORPHANED_EVENT_TIMEOUT_MS.
+ *   gone, gave the call up, or the bus was lost, nobody would hear that, so this side records it, for
+ *   as long as neither JetStream nor the spool takes it. Such a call keeps its place in the server.
  * - Exactly one terminal frame leaves: `end` and `fail` on a closed call do nothing.
  */
 import {
@@ -31,8 +31,7 @@ import {
 } from './call-messages.ts';
 import type { Clock } from './clock.ts';
 
-/** How long an event that no caller answers for is published again, and how often. */
-export const ORPHANED_EVENT_TIMEOUT_MS = 30_000;
+/** How often an event that no caller answers for is tried again. */
 export const ORPHANED_EVENT_RETRY_MS = 500;
 
 /** What the machine asks of its transport. */
@@ -41,8 +40,11 @@ export interface IncomingCallPort {
   sendFrame(frame: Frame): void;
   /** Publishes durably; the acknowledgement goes to the caller. */
   publishForCaller(event: AttemptedEvent): void;
-  /** Publishes durably; rejects when it cannot. */
-  publish(event: AttemptedEvent): Promise<void>;
+  /**
+   * Resolves once the event is stored or spooled; rejects with `audit_unavailable` while neither can be,
+   * and with another code where neither ever will be.
+   */
+  record(event: AttemptedEvent): Promise<void>;
   /** The request's body. Rejects when the signal aborts. */
   body(signal: AbortSignal): Promise<Uint8Array>;
   /**
@@ -250,8 +252,12 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     this.#phase = 'closed';
     this.#callOffDeadline();
     this.#dropWaiting(misuse('the call was ended before its data was sent'));
+    let isWithCaller = false;
     try {
-      if (event !== undefined && !orphaned) this.#setup.port.publishForCaller(event);
+      if (event !== undefined && !orphaned) {
+        this.#setup.port.publishForCaller(event);
+        isWithCaller = true;
+      }
       this.#send(type, payload());
     } catch (error) {
       // The event is too large for a message: the caller must still hear an end.
@@ -260,17 +266,16 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     } finally {
       this.#setup.port.closed();
     }
-    if (event !== undefined && orphaned) await this.#publishOrphaned(event);
+    if (event !== undefined && !isWithCaller) await this.#recordOrphaned(event);
   }
 
-  async #publishOrphaned(event: AttemptedEvent): Promise<void> {
+  async #recordOrphaned(event: AttemptedEvent): Promise<void> {
     const { clock, port } = this.#setup;
-    const until = clock.now() + ORPHANED_EVENT_TIMEOUT_MS;
     for (;;) {
       try {
-        return await port.publish(event);
+        return await port.record(event);
       } catch (error) {
-        if (clock.now() >= until) throw error;
+        if (!(error instanceof GatewayError && error.code === 'audit_unavailable')) throw error;
       }
       await new Promise<void>((resolve) => clock.after(ORPHANED_EVENT_RETRY_MS, resolve));
     }

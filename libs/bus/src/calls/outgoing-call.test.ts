@@ -29,12 +29,12 @@ import { WindowPool } from './window-pool.ts';
 const requestId = '01890a5d-ac96-774b-bcce-b302099a8057';
 const event = attempted(requestId);
 
-function started(publish: (event: AttemptedEvent) => Promise<void> = () => Promise.resolve()) {
+function started(record: (event: AttemptedEvent) => Promise<void> = () => Promise.resolve()) {
   const clock = new ManualClock();
   const windows = new WindowPool();
   const windowBytes = windows.open();
   const control: { worker: string; message: ControlMessage }[] = [];
-  const published: AttemptedEvent[] = [];
+  const recorded: AttemptedEvent[] = [];
   let closed = 0;
   const machine = new OutgoingCallMachine({
     head: inferenceEndpoint('demo').head,
@@ -46,9 +46,9 @@ function started(publish: (event: AttemptedEvent) => Promise<void> = () => Promi
     clock,
     port: {
       sendControl: (worker, message) => control.push({ worker, message }),
-      publish: (one) => {
-        published.push(one);
-        return publish(one);
+      record: (one) => {
+        recorded.push(one);
+        return record(one);
       },
       accepted: () => {},
       closed: () => {
@@ -69,7 +69,7 @@ function started(publish: (event: AttemptedEvent) => Promise<void> = () => Promi
   const types = async () => (await collect(machine)).map(({ type }) => type);
   const isClosed = () => closed === 1 && clock.pending === 0;
   return {
-    ...{ machine, clock, windows, control, published, receive, accept, stream, types, isClosed },
+    ...{ machine, clock, windows, control, recorded, receive, accept, stream, types, isClosed },
   };
 }
 
@@ -85,7 +85,7 @@ describe('frames', () => {
     expect(await call.types()).toEqual(['accepted', 'head', 'data', 'end']);
     expect(call.isClosed()).toBe(true);
     expect(call.windows.openBytes).toBe(0);
-    expect(call.published).toEqual([]);
+    expect(call.recorded).toEqual([]);
     expect(call.control).toEqual([]);
   });
 
@@ -211,18 +211,18 @@ describe('the event of a terminal frame', () => {
     expect(terminal(await collect(call.machine))).toBe('end');
   });
 
-  test('without one in time the caller publishes the event itself', async () => {
+  test('without one in time the caller records the event itself', async () => {
     const call = started();
     call.stream();
     call.receive('end', encodeEnd(event));
     call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS - 1);
-    expect(call.published).toEqual([]);
+    expect(call.recorded).toEqual([]);
     call.clock.advance(1);
     expect(terminal(await collect(call.machine))).toBe('end');
-    expect(call.published).toEqual([event]);
+    expect(call.recorded).toEqual([event]);
   });
 
-  test('a refusal makes the caller publish at once', async () => {
+  test('a refusal makes the caller record the event at once', async () => {
     const call = started();
     call.accept();
     call.receive('error', encodeFailure(new GatewayError('provider_timeout', 'slow'), event));
@@ -230,7 +230,7 @@ describe('the event of a terminal frame', () => {
     const frames = await collect(call.machine);
     expect(errorOf(frames).code).toBe('provider_timeout');
     expect(frames.at(-1)).toMatchObject({ event });
-    expect(call.published).toEqual([event]);
+    expect(call.recorded).toEqual([event]);
   });
 
   test.each(['end', 'error'] as const)('an %s that cannot be recorded is refused', async (type) => {
@@ -244,16 +244,16 @@ describe('the event of a terminal frame', () => {
     expect(frames.filter(({ type: one }) => one === 'error')).toHaveLength(1);
   });
 
-  test('an acknowledgement during the own publish publishes no second time', async () => {
-    const publishing = Promise.withResolvers<void>();
-    const call = started(() => publishing.promise);
+  test('an acknowledgement while the caller records makes no second record', async () => {
+    const recording = Promise.withResolvers<void>();
+    const call = started(() => recording.promise);
     call.stream();
     call.receive('end', encodeEnd(event));
     call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
     call.machine.acknowledged(false);
-    publishing.resolve();
+    recording.resolve();
     expect(terminal(await collect(call.machine))).toBe('end');
-    expect(call.published).toHaveLength(1);
+    expect(call.recorded).toHaveLength(1);
   });
 
   test('an abandoned call settles its event all the same', async () => {
@@ -266,7 +266,7 @@ describe('the event of a terminal frame', () => {
     call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
     await Promise.resolve();
     await Promise.resolve();
-    expect(call.published).toEqual([event]);
+    expect(call.recorded).toEqual([event]);
     expect(call.isClosed()).toBe(true);
     expect(call.windows.openBytes).toBe(0);
   });

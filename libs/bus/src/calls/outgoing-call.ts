@@ -11,8 +11,8 @@
  *   stop and waits CANCEL_TIMEOUT_MS for its terminal frame, which says what was spent.
  * - `settling`: the terminal frame is here and its event is not yet known to be durable. The worker
  *   published it with this side as the place of the acknowledgement. Without one in
- *   EVENT_ACKNOWLEDGE_TIMEOUT_MS, or when it is a refusal, this side publishes the event itself,
- *   and when that fails too the call ends as `audit_unavailable`.
+ *   EVENT_ACKNOWLEDGE_TIMEOUT_MS, or when it is a refusal, this side records the event itself, which
+ *   ends the call as cleanly, stored or spooled; when that fails it ends as `audit_unavailable`.
  * - `closed`: exactly one terminal frame has been queued for the consumer. Nothing follows it.
  *
  * The window goes back to the pool when the call is closed and the consumer has taken the terminal
@@ -48,8 +48,8 @@ import type { WindowPool } from './window-pool.ts';
 export interface OutgoingCallPort {
   /** To the worker that accepted; may be lost. */
   sendControl(worker: string, message: ControlMessage): void;
-  /** Publishes durably under the event's own message id; rejects when it cannot. */
-  publish(event: AttemptedEvent): Promise<void>;
+  /** Resolves once the event is stored or spooled; rejects when neither can be. */
+  record(event: AttemptedEvent): Promise<void>;
   /** From here to `closed` the worker's death must be reported by `workerLost()`. */
   accepted(worker: string): void;
   /** Called once. Frames of the call are late from now on, and its body is no longer needed. */
@@ -84,7 +84,7 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
   #acknowledgement: 'none' | 'stored' | 'refused' = 'none';
   #terminal: (Terminal<Head> & { event: AttemptedEvent }) | undefined;
   #consumerDone = false;
-  #publishing = false;
+  #recording = false;
   #callOffTimer: () => void;
   #callOffDeadline: () => void;
 
@@ -223,21 +223,21 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
   }
 
   #settle(): void {
-    if (this.#terminal === undefined || this.#publishing) return;
+    if (this.#terminal === undefined || this.#recording) return;
     this.#callOffTimer();
     if (this.#acknowledgement === 'stored') this.#finish(this.#terminal);
-    else if (this.#acknowledgement === 'refused') void this.#publish(this.#terminal);
+    else if (this.#acknowledgement === 'refused') void this.#record(this.#terminal);
     else {
       this.#callOffTimer = this.#setup.clock.after(EVENT_ACKNOWLEDGE_TIMEOUT_MS, () => {
-        if (this.#terminal !== undefined) void this.#publish(this.#terminal);
+        if (this.#terminal !== undefined) void this.#record(this.#terminal);
       });
     }
   }
 
-  async #publish(terminal: Terminal<Head> & { event: AttemptedEvent }): Promise<void> {
-    this.#publishing = true;
+  async #record(terminal: Terminal<Head> & { event: AttemptedEvent }): Promise<void> {
+    this.#recording = true;
     try {
-      await this.#setup.port.publish(terminal.event);
+      await this.#setup.port.record(terminal.event);
       this.#finish(terminal);
     } catch (error) {
       const message = 'The request could not be recorded.';

@@ -6,9 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { GatewayError } from '@gateway/protocol';
 import { z } from 'zod';
 import type { Bucket, BucketWatcher, Entry, Subscription } from '../bus.ts';
+import type { Logger } from '../log/durable-log.ts';
+import { replaceFile } from '../log/replace-file.ts';
 import { BucketWatch } from './bucket-watch.ts';
-import type { Logger } from './durable-log.ts';
-import { replaceFile } from './replace-file.ts';
 import { readEntry, type StoredEntry } from './stored-entry.ts';
 
 const KEY = /^[A-Za-z0-9_-]{1,128}$/;

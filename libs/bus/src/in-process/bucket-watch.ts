@@ -1,5 +1,5 @@
 import type { BucketWatcher, Subscription } from '../bus.ts';
-import type { Logger } from './durable-log.ts';
+import type { Logger } from '../log/durable-log.ts';
 import { readEntry, type StoredEntry } from './stored-entry.ts';
 
 /**

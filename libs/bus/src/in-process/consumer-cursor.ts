@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Clock } from '../calls/clock.ts';
-import type { Logger } from './durable-log.ts';
-import { replaceFile } from './replace-file.ts';
+import type { Logger } from '../log/durable-log.ts';
+import { replaceFile } from '../log/replace-file.ts';
 
 const cursorText = z.object({
   position: z.number().int().nonnegative(),

@@ -12,11 +12,11 @@
 import { type ConsumerDefinition, headers as headerNames, subjects } from '@gateway/protocol';
 import type { Backlog } from '../bus.ts';
 import type { Clock } from '../calls/clock.ts';
+import type { DurableLog, Logger } from '../log/durable-log.ts';
+import { LogReader, type ReadRecord } from '../log/log-reader.ts';
+import type { LogMessage, LogRecord } from '../log/log-record.ts';
+import type { LogSegment } from '../log/log-segment.ts';
 import { ConsumerCursor, type CursorState } from './consumer-cursor.ts';
-import type { DurableLog, Logger } from './durable-log.ts';
-import { LogReader, type ReadRecord } from './log-reader.ts';
-import type { LogMessage, LogRecord } from './log-record.ts';
-import type { LogSegment } from './log-segment.ts';
 import { subjectMatches } from './subject-filter.ts';
 
 export interface DurableConsumerOptions {

@@ -2,10 +2,10 @@
 import type { BucketName, Frame, GatewayError } from '@gateway/protocol';
 import type { CallOpening, ControlMessage } from '../calls/call-messages.ts';
 import type { Clock } from '../calls/clock.ts';
+import type { DurableLog, Logger } from '../log/durable-log.ts';
 import type { Carrier } from '../trace-context.ts';
 import type { BucketFile } from './bucket-file.ts';
 import type { DurableConsumer } from './durable-consumer.ts';
-import type { DurableLog, Logger } from './durable-log.ts';
 import type { QueueGroups } from './queue-groups.ts';
 import type { TurnQueue } from './turn-queue.ts';
 

@@ -12,9 +12,9 @@ import {
 } from '@gateway/protocol';
 import type { Bus } from '../bus.ts';
 import { type Clock, systemClock } from '../calls/clock.ts';
+import { DurableLog, type Logger, SEGMENT_BYTES_MAX, SILENT } from '../log/durable-log.ts';
 import { BucketFile } from './bucket-file.ts';
 import { DurableConsumer } from './durable-consumer.ts';
-import { DurableLog, type Logger, SEGMENT_BYTES_MAX } from './durable-log.ts';
 import type { HubState } from './hub-state.ts';
 import { InProcessBus } from './in-process-bus.ts';
 import { QueueGroups } from './queue-groups.ts';
@@ -37,8 +37,6 @@ export interface InProcessHub {
   /** Closes what is still connected, as if it had died, and writes what is left to write. */
   close(): Promise<void>;
 }
-
-const SILENT: Logger = { warn: () => {}, error: () => {} };
 
 /** Throws when the directory cannot be read or written. */
 export async function openInProcessHub(options: InProcessHubOptions): Promise<InProcessHub> {
@@ -97,6 +95,7 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
   };
   const quarantine = await DurableLog.open({
     ...common,
+    name: 'the quarantine',
     directory: join(directory, 'quarantine'),
     bytesMax: streams.quarantine.bytesMax,
     messageBytesMax: streams.quarantine.messageBytesMax,
@@ -113,6 +112,7 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
   let damaged = (place: string): unknown => damages.push(place);
   const log = await DurableLog.open({
     ...common,
+    name: 'the event log',
     directory: join(directory, 'events'),
     bytesMax: streams.events.bytesMax,
     messageBytesMax: streams.events.messageBytesMax,

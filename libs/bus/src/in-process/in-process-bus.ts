@@ -26,6 +26,7 @@ import {
   type RequestOptions,
   type RespondOptions,
   type ServeOptions,
+  type SpoolState,
   type Subscription,
 } from '../bus.ts';
 import { encodeJson } from '../calls/call-messages.ts';
@@ -50,12 +51,16 @@ export class InProcessBus implements Bus, Peer {
     this.identity = identity;
     this.#hub = hub;
     this.#requests = new InProcessRequests(hub, this);
-    this.calls = new InProcessCalls(hub, this, identity, (event) => this.#store(event));
+    this.calls = new InProcessCalls(hub, this, identity, (event) => this.#recordInLog(event));
     hub.buses.set(identity.instance, this);
   }
 
   get outage(): string | undefined {
     return this.#closed ? 'the bus is closed' : this.#hub.log.outage;
+  }
+
+  get spool(): SpoolState {
+    return { events: 0, bytes: 0, admits: this.#hub.log.admits };
   }
 
   async request<Request, Reply>(
@@ -126,6 +131,11 @@ export class InProcessBus implements Bus, Peer {
     } finally {
       callOff();
     }
+  }
+
+  async record(event: GatewayEvent): Promise<void> {
+    this.#requireOpen();
+    await this.#recordInLog(event);
   }
 
   async consume(
@@ -210,6 +220,11 @@ export class InProcessBus implements Bus, Peer {
   }
 
   /** Also for a call whose bus was closed under it: what it spent is worth knowing. */
+  async #recordInLog(event: GatewayEvent): Promise<void> {
+    if (this.#hub.log.isClosed) throw unavailable();
+    await this.#store(event);
+  }
+
   async #store(event: GatewayEvent): Promise<void> {
     await this.#hub.log.append({
       id: eventMessageId(event),

@@ -38,7 +38,7 @@ export class InProcessCalls implements PeerCalls {
   readonly #hub: HubState;
   readonly #owner: object;
   readonly #identity: Identity;
-  readonly #publish: (event: AttemptedEvent) => Promise<void>;
+  readonly #record: (event: AttemptedEvent) => Promise<void>;
   readonly #windows = new WindowPool();
   readonly #outgoing = new Map<string, OutgoingCallMachine<unknown>>();
   readonly #served = new Map<string, ServedCall>();
@@ -48,12 +48,12 @@ export class InProcessCalls implements PeerCalls {
     hub: HubState,
     owner: object,
     identity: Identity,
-    publish: (event: AttemptedEvent) => Promise<void>,
+    record: (event: AttemptedEvent) => Promise<void>,
   ) {
     this.#hub = hub;
     this.#owner = owner;
     this.#identity = identity;
-    this.#publish = publish;
+    this.#record = record;
   }
 
   call<Request, Head>(
@@ -75,7 +75,7 @@ export class InProcessCalls implements PeerCalls {
       clock,
       port: {
         sendControl: (worker, message) => this.#sendControl(worker, message),
-        publish: this.#publish,
+        record: this.#record,
         accepted: (worker) => {
           // It may have died since it sent the frame.
           if (!this.#hub.buses.has(worker)) turns.push(() => call.workerLost());
@@ -194,12 +194,12 @@ export class InProcessCalls implements PeerCalls {
       publishForCaller: (event) => {
         const acknowledge = (stored: boolean) =>
           buses.get(caller)?.calls.acknowledged(requestId, attempt, stored);
-        this.#publish(event).then(
+        this.#record(event).then(
           () => acknowledge(true),
           () => acknowledge(false),
         );
       },
-      publish: this.#publish,
+      record: this.#record,
       body: async (signal) => {
         signal.throwIfAborted();
         return body;

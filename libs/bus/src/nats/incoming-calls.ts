@@ -30,7 +30,7 @@ import { type Arrival, allFull, CallServer } from '../calls/call-server.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
 import { pullBody } from './body-pieces.ts';
 import { drainable } from './drainable.ts';
-import { eventHeaders, publishEvent } from './event-publisher.ts';
+import { eventHeaders } from './event-publisher.ts';
 import { carrierOf, decodeMessage, isNoResponders, type RawMessage } from './message-format.ts';
 import type { CallsSetup } from './outgoing-calls.ts';
 
@@ -166,7 +166,7 @@ export class IncomingCalls {
   }
 
   #port(header: CallHeader, raw: RawMessage): IncomingCallPort {
-    const { keeper, mux } = this.#setup;
+    const { keeper, mux, recorder } = this.#setup;
     const { requestId: request, attempt, caller: ingress, bodyBytes } = header;
     const frames = subjects.reply({ ingress, request, attempt, leg: 'frames' });
     const hop = this.#hop(header);
@@ -181,7 +181,7 @@ export class IncomingCalls {
           headers: eventHeaders(event),
         });
       },
-      publish: (event) => publishEvent(mux, event),
+      record: (event) => recorder.record(event),
       body: async (signal) => {
         if (bodyBytes === 0) return new Uint8Array(0);
         if (raw.body !== undefined) return raw.body;

@@ -22,15 +22,18 @@ import type {
   RequestOptions,
   RespondOptions,
   ServeOptions,
+  SpoolState,
   Subscription,
 } from '../bus.ts';
 import { systemClock } from '../calls/clock.ts';
+import { SILENT } from '../log/durable-log.ts';
 import { readBacklog } from './backlog.ts';
 import { NatsBucket } from './bucket.ts';
 import { ConnectionKeeper } from './connection-keeper.ts';
 import { drainable } from './drainable.ts';
 import { EventConsumer } from './event-consumer.ts';
 import { publishEvent } from './event-publisher.ts';
+import { EventRecorder } from './event-recorder.ts';
 import { IncomingCalls } from './incoming-calls.ts';
 import type { NatsBusOptions } from './nats-bus-options.ts';
 import { OutgoingCalls } from './outgoing-calls.ts';
@@ -47,29 +50,54 @@ class NatsBus implements Bus {
   readonly #outgoing: OutgoingCalls;
   readonly #incoming: IncomingCalls;
   readonly #provisioning: ProvisioningCheck;
+  readonly #recorder: EventRecorder;
   readonly #subscriptions = new Set<Subscription>();
   #drained: Promise<void> | undefined;
 
-  constructor({ identity, logger }: NatsBusOptions, keeper: ConnectionKeeper) {
+  private constructor(
+    { identity, logger }: NatsBusOptions,
+    keeper: ConnectionKeeper,
+    mux: RequestMux,
+    recorder: EventRecorder,
+  ) {
     const clock = systemClock;
-    const mux = new RequestMux(keeper, identity, clock);
     this.identity = identity;
-    this.#setup = { keeper, mux, clock, identity, logger };
+    this.#setup = { keeper, mux, clock, identity, logger, recorder };
     this.#keeper = keeper;
     this.#mux = mux;
+    this.#recorder = recorder;
     this.#requests = new Requests(this.#setup);
     this.#outgoing = new OutgoingCalls(this.#setup);
     this.#incoming = new IncomingCalls(this.#setup);
     this.#provisioning = new ProvisioningCheck(identity.service, keeper, mux, clock);
   }
 
+  /** Resolves after the first look at the streams. */
+  static async connect(options: NatsBusOptions): Promise<NatsBus> {
+    const { identity, logger = SILENT, spool } = options;
+    const clock = systemClock;
+    const keeper = await ConnectionKeeper.open(options);
+    try {
+      const mux = new RequestMux(keeper, identity, clock);
+      const recorder = await EventRecorder.open({
+        ...{ keeper, mux },
+        spool: spool && { ...spool, identity, clock, logger },
+      });
+      const bus = new NatsBus(options, keeper, mux, recorder);
+      await bus.#provisioning.start();
+      return bus;
+    } catch (error) {
+      await keeper.close();
+      throw error;
+    }
+  }
+
   get outage(): string | undefined {
     return this.#keeper.outage ?? this.#provisioning.outage;
   }
 
-  /** Resolves after the first look at the streams. */
-  start(): Promise<void> {
-    return this.#provisioning.start();
+  get spool(): SpoolState {
+    return this.#recorder.state;
   }
 
   request<Request, Reply>(
@@ -120,6 +148,10 @@ class NatsBus implements Bus {
     return publishEvent(this.#mux, event, options);
   }
 
+  record(event: GatewayEvent): Promise<void> {
+    return this.#recorder.record(event);
+  }
+
   consume(
     definition: ConsumerDefinition,
     handler: BatchHandler,
@@ -155,8 +187,10 @@ class NatsBus implements Bus {
 
   async #drain(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
+    await this.#recorder.flush();
     this.#provisioning.stop();
     await this.#keeper.close();
+    await this.#recorder.close();
   }
 
   /** Remembers a subscription until it is drained. */
@@ -175,10 +209,8 @@ class NatsBus implements Bus {
  * Connects to nats-server 2.12 or newer with JetStream. When no server answers within 2 s the bus
  * is returned with an `outage` and goes on trying; what subscribes or watches waits for the
  * connection. Throws `NatsSetupError` when the server refuses the user, is too old, or has no
- * JetStream.
+ * JetStream, and what the file system says when the spool's directory cannot be written.
  */
-export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
-  const bus = new NatsBus(options, await ConnectionKeeper.open(options));
-  await bus.start();
-  return bus;
+export function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
+  return NatsBus.connect(options);
 }

@@ -31,7 +31,8 @@ import { OutgoingCallMachine, type OutgoingCallPort } from '../calls/outgoing-ca
 import { WindowPool } from '../calls/window-pool.ts';
 import { answerPiece, pullTimeMaxMs } from './body-pieces.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
-import { publishEvent, storedSequence } from './event-publisher.ts';
+import { storedSequence } from './event-publisher.ts';
+import type { EventRecorder } from './event-recorder.ts';
 import { encodeMessage, headersWith, isNoResponders } from './message-format.ts';
 import type { RequestMux } from './request-mux.ts';
 import { WorkerLiveness } from './worker-liveness.ts';
@@ -42,6 +43,7 @@ export interface CallsSetup {
   readonly identity: Identity;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
+  readonly recorder: Pick<EventRecorder, 'record'>;
 }
 
 /** What a call hears of its transport, whatever its endpoint. */
@@ -122,7 +124,7 @@ export class OutgoingCalls {
     let unwatch = () => {};
     return {
       sendControl: (worker, message) => this.#sendControl(worker, message),
-      publish: (event) => publishEvent(this.#setup.mux, event),
+      record: (event) => this.#setup.recorder.record(event),
       accepted: (worker) => {
         const lost = () => this.#calls.get(key)?.machine.workerLost();
         const stop = this.#liveness.watch(worker, lost);

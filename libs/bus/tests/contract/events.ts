@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Bus, Delivery } from '../../src/bus.ts';
 import type { Peers } from './bus-fixture.ts';
 import { emptied, eventsOf, subjectOf } from './recorded-events.ts';
-import { controlEvent, finished } from './sample-messages.ts';
+import { controlEvent, finished, rejection } from './sample-messages.ts';
 
 const consumer = consumers.auditWriter;
 const LINGER_MS = 5;
@@ -40,6 +40,22 @@ export function eventCases(peers: Peers): void {
       await ingress.publish(event);
       await ingress.publish(event);
       expect(await eventsOf(peers, event.changeId)).toEqual([event]);
+    });
+
+    test('delivers what was recorded, once though it was published too', async () => {
+      const ingress = await peers.connect('ingress');
+      const event = controlEvent();
+      await ingress.record(event);
+      await ingress.publish(event);
+      await ingress.record(event);
+      expect(ingress.spool).toEqual({ events: 0, bytes: 0, admits: true });
+      expect(await eventsOf(peers, event.changeId)).toEqual([event]);
+    });
+
+    test('records nothing once it is closed, and says that it never will', async () => {
+      const ingress = await peers.connect('ingress');
+      await ingress.drain();
+      expect((await rejection(ingress.record(controlEvent()))).code).toBe('bus_unavailable');
     });
 
     test('hands out full batches of at most batchMax', async () => {

@@ -5,7 +5,7 @@ import { syncDirectory } from './replace-file.ts';
 
 const SUFFIX = '.segment';
 const SEQUENCE_DIGITS = 16;
-const DAMAGED_DIRECTORY = 'damaged';
+export const DAMAGED_DIRECTORY = 'damaged';
 /** Segments with damaged bytes are put aside when they are done with; the oldest beyond these go. */
 const DAMAGED_SEGMENTS_MAX = 8;
 
@@ -130,9 +130,14 @@ async function writeRest(
   }
 }
 
+/** Whether this is the name of a segment's file. */
+export function isSegment(name: string): boolean {
+  return name.endsWith(SUFFIX);
+}
+
 /** The segments of a directory, oldest first. */
 export async function listSegments(directory: string, sync: boolean): Promise<LogSegment[]> {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(SUFFIX)).sort();
+  const names = (await readdir(directory)).filter(isSegment).sort();
   return names.map(
     (name) => new LogSegment(join(directory, name), Number(name.slice(0, -SUFFIX.length)), sync),
   );

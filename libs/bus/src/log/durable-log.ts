@@ -20,13 +20,17 @@ import {
 import { LogSegment, listSegments } from './log-segment.ts';
 import { RecentIds } from './recent-ids.ts';
 
-/** What the in-process bus says to its operator: a pino logger fits. */
+/** What a log says to its operator: a pino logger fits. */
 export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
+export const SILENT: Logger = { warn: () => {}, error: () => {} };
+
 export interface DurableLogOptions {
+  /** What it is to an operator: 'the event log'. */
+  readonly name: string;
   readonly directory: string;
   /** Of all segments. At least twice `segmentBytesMax`, so that a full log has one to free. */
   readonly bytesMax: number;
@@ -65,6 +69,11 @@ const DUPLICATE_IDS_MAX = 200_000;
 /** While the disk refuses, whether it takes bytes again is tried this often, with so many bytes. */
 const PROBE_INTERVAL_MS = 1_000;
 const PROBE_BYTES = 64 * 1024;
+
+/** New work is admitted below this share of the bound, so that what runs can still be recorded. */
+export function admissionMark(bytesMax: number): number {
+  return Math.floor((bytesMax * 3) / 4);
+}
 
 export class DurableLog {
   /** Oldest first; the last one takes the records. */
@@ -109,6 +118,20 @@ export class DurableLog {
     return this.#outage;
   }
 
+  /** Of all records that are there or on their way. */
+  get bytes(): number {
+    return this.#storedBytes + this.#queuedBytes;
+  }
+
+  /** Whether what is yet to come of running work has room: below three quarters, on a disk that works. */
+  get admits(): boolean {
+    return this.#outage === undefined && this.bytes < admissionMark(this.#options.bytesMax);
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   get lastSequence(): number {
     return this.#nextSequence - 1;
   }
@@ -150,6 +173,23 @@ export class DurableLog {
     });
   }
 
+  /**
+   * Begins a new segment where the last one holds records, so that this can be released. Throws when the
+   * disk refuses.
+   */
+  async seal(): Promise<void> {
+    while (this.#writing) await this.#writing;
+    if (this.#closed || (this.segments.at(-1)?.size ?? 0) === 0) return;
+    const rolling = this.#roll(this.#nextSequence);
+    this.#writing = rolling
+      .catch(() => {})
+      .then(() => {
+        this.#writing = undefined;
+        if (this.#queue.length > 0) this.#writing = this.#writeQueue();
+      });
+    await rolling;
+  }
+
   /** Damage at these bytes of a segment: its file will be kept. */
   reportDamage(segment: LogSegment, start: number, end: number): void {
     const { logger } = this.#options;
@@ -189,16 +229,15 @@ export class DurableLog {
   }
 
   #refuseBeyondBounds(bytes: number): void {
-    if (bytes > recordBytesMax(this.#options.messageBytesMax)) {
-      throw auditUnavailable(`an event of ${bytes} bytes is too large for the log`);
+    const { name, bytesMax, messageBytesMax } = this.#options;
+    if (bytes > recordBytesMax(messageBytesMax)) {
+      throw auditUnavailable(`an event of ${bytes} bytes is too large for ${name}`);
     }
-    if (this.#closed) throw auditUnavailable('the event log is closed');
+    if (this.#closed) throw auditUnavailable(`${name} is closed`);
     if (this.#queuedBytes + bytes > QUEUED_BYTES_MAX) {
       throw auditUnavailable('too much waits for the disk');
     }
-    if (this.#storedBytes + this.#queuedBytes + bytes > this.#options.bytesMax) {
-      throw auditUnavailable('the event log is full');
-    }
+    if (this.bytes + bytes > bytesMax) throw auditUnavailable(`${name} is full`);
   }
 
   async #writeQueue(): Promise<void> {
@@ -216,7 +255,7 @@ export class DurableLog {
         const { code = 'unknown' } = error as NodeJS.ErrnoException;
         for (const { message, reject } of group) {
           this.#ids.forget(message.id);
-          reject(auditUnavailable(`the event log cannot be written: ${code}`, error));
+          reject(auditUnavailable(`${this.#unwritable}: ${code}`, error));
         }
       }
     }
@@ -261,11 +300,15 @@ export class DurableLog {
     this.segments.push(next);
   }
 
+  get #unwritable(): string {
+    return `${this.#options.name} cannot be written`;
+  }
+
   #failed(error: unknown): void {
     if (this.#outage === undefined) {
-      this.#options.logger.error({ error }, 'the event log cannot be written');
+      this.#options.logger.error({ error }, this.#unwritable);
     }
-    this.#outage = 'the event log cannot be written';
+    this.#outage = this.#unwritable;
     if (this.#probe || this.#closed) return;
     this.#probe = setInterval(() => void this.#tryDisk(), PROBE_INTERVAL_MS).unref();
   }
@@ -288,7 +331,7 @@ export class DurableLog {
     this.#probe = undefined;
     if (this.#outage === undefined) return;
     this.#outage = undefined;
-    this.#options.logger.warn({}, 'the event log can be written again');
+    this.#options.logger.warn({}, `${this.#options.name} can be written again`);
   }
 }
 

@@ -11,21 +11,22 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-const LOCK_FILE = 'directory.lock';
-const HOLDER_FILE = 'directory.holder.json';
+export const LOCK_FILE = 'directory.lock';
+export const HOLDER_FILE = 'directory.holder.json';
 const SQLITE_BUSY = 5;
 
 /** Makes the directory when it is missing. Throws at once, naming the holder, while another holds it. */
 export async function lockDirectory(directory: string): Promise<AsyncDisposable> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const lock = new DatabaseSync(join(directory, LOCK_FILE), { timeout: 0 });
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-  } catch (error) {
-    lock.close();
-    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
-    throw new Error(`${directory} is in use by ${await holder(directory)}`, { cause: error });
-  }
+  const lock = await tryLockDirectory(directory);
+  if (lock === undefined) throw new Error(`${directory} is in use by ${await holder(directory)}`);
+  return lock;
+}
+
+/** Undefined while another holds the directory, which must be there. */
+export async function tryLockDirectory(directory: string): Promise<AsyncDisposable | undefined> {
+  const lock = takeLock(join(directory, LOCK_FILE));
+  if (lock === undefined) return undefined;
   const own = JSON.stringify({ pid: process.pid, host: hostname() });
   await writeFile(join(directory, HOLDER_FILE), own, { mode: 0o600 });
   let held = true;
@@ -35,6 +36,19 @@ export async function lockDirectory(directory: string): Promise<AsyncDisposable>
       held = false;
     },
   };
+}
+
+function takeLock(path: string): DatabaseSync | undefined {
+  let lock: DatabaseSync | undefined;
+  try {
+    lock = new DatabaseSync(path, { timeout: 0 });
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock?.close();
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;
+    throw error;
+  }
 }
 
 async function holder(directory: string): Promise<string> {

@@ -1,0 +1,148 @@
+/**
+ * Brings spooled events to JetStream: the oldest first, each under its own id, so that one that was
+ * stored before, though nobody heard of it, is not stored twice.
+ *
+ * While JetStream takes nothing, the oldest two are tried in growing intervals; when it does, batches
+ * follow. An event that JetStream refuses for what it is, or that fails REFUSALS_MAX times while a later
+ * one is stored, is put aside: it must not hold up the rest.
+ */
+import { toGatewayError } from '@gateway/protocol';
+import type { Clock } from '../calls/clock.ts';
+import type { Logger } from '../log/durable-log.ts';
+import type { LogMessage } from '../log/log-record.ts';
+import type { RefusedEvents } from './refused-events.ts';
+import type { SpoolDirectory } from './spool-directory.ts';
+
+export const REPLAY_RETRY_MS_MIN = 100;
+/** Room in a full stream is found no later than this. */
+export const REPLAY_RETRY_MS_MAX = 1_000;
+/** Two, to tell a fault of the oldest from one of JetStream. */
+const PROBE_COUNT = 2;
+const BATCH_COUNT_MAX = 64;
+export const REFUSALS_MAX = 3;
+
+export interface ReplayPort {
+  /** Resolves once the event is stored in JetStream. */
+  store(message: LogMessage): Promise<void>;
+  /** Whether JetStream refused the event for what it is. */
+  isRefusal(error: unknown): boolean;
+}
+
+export interface SpoolReplaySetup {
+  readonly port: ReplayPort;
+  /** Those that may hold events, the first one to be replayed first. */
+  readonly sources: () => readonly SpoolDirectory[];
+  readonly refused: RefusedEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Told of every round, with what left the source. */
+  readonly replayed: (source: SpoolDirectory, count: number) => void;
+}
+
+export class SpoolReplay {
+  readonly #setup: SpoolReplaySetup;
+  /** How often an event failed while a later one was stored. */
+  readonly #failures = new Map<string, number>();
+  readonly #run: Promise<void>;
+  #countMax = PROBE_COUNT;
+  #retryMs = REPLAY_RETRY_MS_MIN;
+  #stopped = false;
+  #isIdle = false;
+  #resume = () => {};
+
+  constructor(setup: SpoolReplaySetup) {
+    this.#setup = setup;
+    this.#run = this.#replay();
+  }
+
+  /** There may be something to replay. */
+  notify(): void {
+    if (this.#isIdle) this.#resume();
+  }
+
+  /** JetStream may take events again. */
+  retryNow(): void {
+    this.#retryMs = REPLAY_RETRY_MS_MIN;
+    this.#resume();
+  }
+
+  /** Resolves when the round that runs has ended, which is when its publishes have. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#resume();
+    await this.#run;
+  }
+
+  async #replay(): Promise<void> {
+    while (!this.#stopped) {
+      const source = this.#setup.sources().find(({ events }) => events > 0);
+      if (source === undefined) await this.#idle();
+      else if (await this.#round(source)) {
+        this.#countMax = BATCH_COUNT_MAX;
+        this.#retryMs = REPLAY_RETRY_MS_MIN;
+      } else {
+        this.#countMax = PROBE_COUNT;
+        await this.#pause(this.#retryMs);
+        this.#retryMs = Math.min(this.#retryMs * 2, REPLAY_RETRY_MS_MAX);
+      }
+    }
+  }
+
+  /** False when something is left to be tried again. */
+  async #round(source: SpoolDirectory): Promise<boolean> {
+    const { port, logger, replayed } = this.#setup;
+    try {
+      const messages = await source.oldest(this.#countMax);
+      const errors = await Promise.all(
+        messages.map((message) => port.store(message).then(() => undefined, toGatewayError)),
+      );
+      const settled = new Set(messages.filter((_, index) => errors[index] === undefined));
+      const lastStored = errors.lastIndexOf(undefined);
+      for (const [index, message] of messages.entries()) {
+        const error = errors[index];
+        if (error === undefined) this.#failures.delete(message.id);
+        else if (port.isRefusal(error) || this.#hasFailedTooOften(message, index < lastStored)) {
+          await this.#putAside(message, error);
+          settled.add(message);
+        }
+      }
+      if (settled.size > 0) await source.settle(settled);
+      replayed(source, settled.size);
+      return settled.size === messages.length;
+    } catch (error) {
+      logger.error({ error, path: source.path }, 'spooled events cannot be replayed');
+      return false;
+    }
+  }
+
+  #hasFailedTooOften({ id }: LogMessage, isPassed: boolean): boolean {
+    if (!isPassed) return false;
+    const failures = (this.#failures.get(id) ?? 0) + 1;
+    this.#failures.set(id, failures);
+    return failures >= REFUSALS_MAX;
+  }
+
+  async #putAside(message: LogMessage, error: { message: string; facts: object }): Promise<void> {
+    const { refused, logger } = this.#setup;
+    await refused.keep(message, JSON.stringify(error.facts));
+    this.#failures.delete(message.id);
+    logger.error({ id: message.id, error }, 'JetStream refuses a spooled event, it is put aside');
+  }
+
+  async #idle(): Promise<void> {
+    this.#isIdle = true;
+    await this.#pause(undefined);
+    this.#isIdle = false;
+  }
+
+  /** For so long, or until something asks for going on. */
+  async #pause(durationMs: number | undefined): Promise<void> {
+    if (this.#stopped) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resume = resolve;
+    const callOff =
+      durationMs === undefined ? () => {} : this.#setup.clock.after(durationMs, resolve);
+    await promise;
+    callOff();
+  }
+}
