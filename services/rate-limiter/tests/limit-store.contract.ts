@@ -6,13 +6,13 @@ import type { LimitStore } from '../src/limit-store.ts';
 
 /** `openTwin` gives another replica over the same state; without it the store has none. */
 export interface StoreUnderTest {
-  open(): Promise<LimitStore>;
+  open(options?: { readonly slotLeaseMs: number }): Promise<LimitStore>;
   openTwin?: () => Promise<LimitStore>;
 }
 
 let scopes = 0;
 
-function newScope(): string {
+export function newScope(): string {
   scopes += 1;
   return `key:contract-${process.pid}-${scopes}`;
 }

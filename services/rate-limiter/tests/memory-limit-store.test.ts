@@ -1,4 +1,10 @@
 import { MemoryLimitStore } from '../src/memory-limit-store.ts';
 import { limitStoreContract } from './limit-store.contract.ts';
+import { slotStoreContract } from './slot-store.contract.ts';
 
-limitStoreContract('MemoryLimitStore', { open: async () => new MemoryLimitStore() });
+const underTest = {
+  open: async (options?: { readonly slotLeaseMs: number }) => new MemoryLimitStore(options),
+};
+
+limitStoreContract('MemoryLimitStore', underTest);
+slotStoreContract('MemoryLimitStore', underTest);

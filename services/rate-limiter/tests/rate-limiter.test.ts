@@ -2,7 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bus, openInProcessHub } from '@gateway/bus';
-import { newInstanceId, newRequestId, reserveEndpoint, type ServiceName } from '@gateway/protocol';
+import {
+  type Limit,
+  newInstanceId,
+  newRequestId,
+  releaseSlotsEndpoint,
+  renewSlotsEndpoint,
+  reserveEndpoint,
+  type ServiceName,
+} from '@gateway/protocol';
 import { HealthChecks, Secret } from '@gateway/runtime';
 import { createLogger } from '@gateway/telemetry';
 import { startRedis, waitFor } from '@gateway/testing';
@@ -30,10 +38,10 @@ describe('startRateLimiter', () => {
     return resources.use(await startRateLimiter(settings, { bus, logger, health }));
   };
   const limit = { scope: 'key:a', kind: 'requests' as const, amount: 3, windowSeconds: 3600 };
-  const ask = (bus: Bus, limits = [limit]) =>
+  const ask = (bus: Bus, limits: readonly Limit[] = [limit]) =>
     bus.request(
       reserveEndpoint,
-      { value: { requestId: newRequestId(), limits } },
+      { value: { requestId: newRequestId(), limits: [...limits] } },
       { timeoutMs: 5_000 },
     );
 
@@ -51,6 +59,38 @@ describe('startRateLimiter', () => {
     await start({ store: { kind: 'memory' } });
     const twice = ask(connect('ingress'), [limit, { ...limit, amount: 9 }]);
     await expect(twice).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  test('refuses a reservation that names the slots of a scope twice', async () => {
+    await start({ store: { kind: 'memory' } });
+    const slots = { scope: 'key:a', kind: 'concurrency', amount: 1 } as const;
+    const twice = ask(connect('ingress'), [slots, { ...slots, amount: 2 }]);
+    await expect(twice).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  test('keeps slots over the bus: taken, released, and renewed when they are unknown', async () => {
+    await start({ store: { kind: 'memory' } });
+    const ingress = connect('ingress');
+    const [requestId, running] = [newRequestId(), newRequestId()];
+    const scopes = ['key:a'];
+    const slot = { scope: 'key:a', kind: 'concurrency', amount: 1 } as const;
+    const isAllowed = async (id: string) => {
+      const value = { requestId: id, limits: [slot] };
+      return (await ingress.request(reserveEndpoint, { value }, { timeoutMs: 5_000 })).value
+        .allowed;
+    };
+    expect(await isAllowed(requestId)).toBe(true);
+    expect(await isAllowed(newRequestId())).toBe(false);
+    ingress.send(releaseSlotsEndpoint, { value: { requestId, scopes } });
+    const isFree = async () => {
+      const id = newRequestId();
+      if (!(await isAllowed(id))) return false;
+      ingress.send(releaseSlotsEndpoint, { value: { requestId: id, scopes } });
+      return true;
+    };
+    await waitFor(isFree, { what: 'the slot to be released' });
+    ingress.send(renewSlotsEndpoint, { value: { held: [{ requestId: running, scopes }] } });
+    await waitFor(async () => !(await isFree()), { what: 'the slot to be taken by the renewal' });
   });
 
   test('decides as one in several replicas over one Redis', async () => {

@@ -1,18 +1,20 @@
-import { newRequestId } from '@gateway/protocol';
+import { newRequestId, RENEWAL_BATCH_MAX, SLOT_LEASE_MS } from '@gateway/protocol';
 import { Secret } from '@gateway/runtime';
 import { createLogger } from '@gateway/telemetry';
 import { type RunningServer, startRedis, waitFor } from '@gateway/testing';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ADMISSION_MEMORY_MS } from '../src/limit-store.ts';
+import { ADMISSION_MEMORY_MS, RELEASE_MEMORY_MS, SCOPE_MEMBERS_MAX } from '../src/limit-store.ts';
 import { RedisLimitStore } from '../src/redis-limit-store.ts';
 import { limitStoreContract } from './limit-store.contract.ts';
+import { slotStoreContract } from './slot-store.contract.ts';
 
 const logger = createLogger('rate-limiter', { level: 'silent' });
 let server: RunningServer;
 
-async function openStore(): Promise<RedisLimitStore> {
-  const store = new RedisLimitStore({ url: new Secret(server.url), password: undefined }, logger);
+async function openStore(options?: { readonly slotLeaseMs: number }): Promise<RedisLimitStore> {
+  const settings = { url: new Secret(server.url), password: undefined };
+  const store = new RedisLimitStore(settings, logger, options);
   await waitFor(() => store.outage === undefined, { what: 'the connection to Redis' });
   return store;
 }
@@ -23,6 +25,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 limitStoreContract('RedisLimitStore', { open: openStore, openTwin: openStore });
+slotStoreContract('RedisLimitStore', { open: openStore });
 
 describe('RedisLimitStore', () => {
   let store: RedisLimitStore;
@@ -48,20 +51,6 @@ describe('RedisLimitStore', () => {
     scopes += 1;
     return `key:redis-${scopes}`;
   };
-  /** Fails as it must, within the patience of the caller. */
-  const expectUnavailable = async () => {
-    const startedMs = performance.now();
-    await expect(reserve(newScope())).rejects.toMatchObject({ code: 'limiter_unavailable' });
-    expect(performance.now() - startedMs).toBeLessThan(250);
-  };
-  /** Works again without being told, soon after Redis does. */
-  const expectRecovery = async () => {
-    const startedMs = performance.now();
-    await waitFor(() => reserve(newScope()), { what: 'a reservation', timeoutMs: 5_000 });
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
-    expect(store.outage).toBeUndefined();
-  };
-
   test('gives every key an end', async () => {
     await admin.flushall();
     const { limits } = await reserve('key:ends');
@@ -92,13 +81,6 @@ describe('RedisLimitStore', () => {
     expect(await admin.hlen(key)).toBe(1);
   });
 
-  test('teaches Redis the script again after it was forgotten', async () => {
-    await reserve(newScope());
-    await admin.script('FLUSH');
-    const replies = await Promise.all(Array.from({ length: 20 }, () => reserve(newScope())));
-    expect(replies.every(({ allowed }) => allowed)).toBe(true);
-  });
-
   test('gives Redis the password and says why when there is none', async () => {
     await admin.config('SET', 'requirepass', 'of-the-test');
     const url = new Secret(server.url);
@@ -111,49 +93,57 @@ describe('RedisLimitStore', () => {
     await waitFor(() => refused.outage === undefined, { what: 'the connection without one' });
   });
 
-  test('is unavailable while Redis is out of memory, also for a full window', async () => {
+  const slotsKey = (scope: string) => `rate-limit:{${scope}}:concurrency`;
+  const takeSlot = (scope: string, requestId = newRequestId(), amount = 3) =>
+    store.reserve({ requestId, limits: [{ scope, kind: 'concurrency', amount }] });
+
+  test('gives slots an end, also those whose release alone is remembered', async () => {
+    const [held, released] = [newScope(), newScope()];
+    await takeSlot(held);
+    expect(await admin.pttl(slotsKey(held))).toBeGreaterThan(SLOT_LEASE_MS);
+    expect(await admin.pttl(slotsKey(held))).toBeLessThanOrEqual(SLOT_LEASE_MS + 1_000);
+    await store.release({ requestId: newRequestId(), scopes: [released] });
+    expect(await admin.pttl(slotsKey(released))).toBeGreaterThan(RELEASE_MEMORY_MS);
+    expect(await admin.pttl(slotsKey(released))).toBeLessThanOrEqual(RELEASE_MEMORY_MS + 1_000);
+    await store.release({ requestId: newRequestId(), scopes: [held] });
+    expect(await admin.pttl(slotsKey(held))).toBeGreaterThan(RELEASE_MEMORY_MS + 1_000);
+    const other = newScope();
+    await store.renew([{ requestId: newRequestId(), scopes: [other] }]);
+    expect(await admin.pttl(slotsKey(other))).toBeGreaterThan(SLOT_LEASE_MS);
+  });
+
+  test('drops what has lapsed when it writes', async () => {
     const scope = newScope();
-    await reserve(scope, { amount: 1 });
-    await admin.config('SET', 'maxmemory', '1');
-    await expectUnavailable();
-    const reservation = reserve(scope, { amount: 1 });
-    await expect(reservation).rejects.toMatchObject({ code: 'limiter_unavailable' });
-    await admin.config('SET', 'maxmemory', '0');
-    await expectRecovery();
+    await admin.zadd(slotsKey(scope), 5, 'lapsed', -5, 'released');
+    expect((await takeSlot(scope)).limits).toMatchObject([{ remaining: 2 }]);
+    expect(await admin.zcard(slotsKey(scope))).toBe(1);
   });
 
-  test('is unavailable while Redis is a replica', async () => {
-    await admin.replicaof('127.0.0.1', '1');
-    await expectUnavailable();
-    await expectUnavailable();
-    await admin.replicaof('NO', 'ONE');
-    await expectRecovery();
+  test('renews the largest batch at once', async () => {
+    const [left, right] = [newScope(), newScope()];
+    const held = Array.from({ length: RENEWAL_BATCH_MAX }, (_, index) => ({
+      requestId: newRequestId(),
+      scopes: index % 2 === 0 ? [left] : [left, right],
+    }));
+    await store.renew(held);
+    expect(await admin.zcard(slotsKey(left))).toBe(RENEWAL_BATCH_MAX);
+    expect(await admin.zcard(slotsKey(right))).toBe(RENEWAL_BATCH_MAX / 2);
   });
 
-  test('is unavailable while Redis is silent, soon at once, and recovers', async () => {
-    server.pause();
-    try {
-      await expectUnavailable();
-      await waitFor(() => store.outage !== undefined, { what: 'the connection to be given up' });
-      const startedMs = performance.now();
-      await expect(reserve(newScope())).rejects.toMatchObject({ code: 'limiter_unavailable' });
-      expect(performance.now() - startedMs).toBeLessThan(20);
-    } finally {
-      server.resume();
-    }
-    await expectRecovery();
-  });
-
-  test('is unavailable while Redis is down, and starts anew when data is lost', async () => {
+  test('remembers in one scope as much as the bound and not one more', async () => {
     const scope = newScope();
-    await reserve(scope, { amount: 1 });
-    await server.kill();
-    await expectUnavailable();
-    await waitFor(() => store.outage !== undefined, { what: 'the outage to be known' });
-    await server.restart();
-    await expectRecovery();
-    await admin.flushall();
-    const { allowed, limits } = await reserve(scope, { amount: 1 });
-    expect({ allowed, limits }).toMatchObject({ allowed: true, limits: [{ remaining: 0 }] });
+    const fill = `for i = 1, ARGV[1] do redis.call('ZADD', KEYS[1], 4e12 + i, i) end`;
+    await admin.eval(fill, 1, slotsKey(scope), SCOPE_MEMBERS_MAX - 1);
+    const [fits, known, tooMany] = [newRequestId(), '7', newRequestId()];
+    const held = [fits, known, tooMany].map((requestId) => ({ requestId, scopes: [scope] }));
+    await store.renew(held);
+    expect(await admin.zscore(slotsKey(scope), fits)).not.toBeNull();
+    expect(Number(await admin.zscore(slotsKey(scope), known))).toBeLessThan(4e12);
+    expect(await admin.zscore(slotsKey(scope), tooMany)).toBeNull();
+    await store.release({ requestId: tooMany, scopes: [scope] });
+    expect(await admin.zscore(slotsKey(scope), tooMany)).toBeNull();
+    await store.release({ requestId: fits, scopes: [scope] });
+    expect(Number(await admin.zscore(slotsKey(scope), fits))).toBeLessThan(0);
+    expect(await admin.zcard(slotsKey(scope))).toBe(SCOPE_MEMBERS_MAX);
   });
 });
