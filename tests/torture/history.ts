@@ -82,6 +82,8 @@ export interface RequestRow {
   readonly nonce: string;
   readonly tenant: string;
   readonly keyId: string;
+  /** Whether `received` has come. */
+  readonly isReceived: boolean;
   /** Null while `finished` has not come. */
   readonly status: number | null;
   readonly ended: string | null;
@@ -130,11 +132,10 @@ export interface QuietState {
   readonly pendingEvents: number;
   readonly storedEvents: number;
   readonly quarantinedEvents: number;
-  /** Bytes in the spools of the processes. */
+  /** Events that wait on the disks of the processes. */
   readonly spooledEvents: number;
   /** Slots of concurrency that are still taken. */
   readonly takenSlots: number;
-  readonly quarantineCanaries: readonly string[];
 }
 
 export interface History {

@@ -78,7 +78,7 @@ interface Kind {
 const LARGE_WORDS = [7_000, 20_000] as const;
 const SMALL_WORDS = [2, 12] as const;
 const TOKENS_MAX = 60;
-const REPEATED_PROMPTS = 30;
+const REPEATED_PROMPTS = 5;
 
 const failures = (statuses: readonly number[], suffix: string) => (random: Random) =>
   `status=${random.pick(statuses)}${suffix}`;

@@ -18,7 +18,6 @@ export const QUIET: QuietState = {
   quarantinedEvents: 0,
   spooledEvents: 0,
   takenSlots: 0,
-  quarantineCanaries: [],
 };
 
 /** One request with all its traces. */
@@ -102,6 +101,7 @@ export function answeredStory(number: number): Story {
       nonce: `nonce-${number}`,
       tenant: 'alpha',
       keyId: 'key-1',
+      isReceived: true,
       status: 200,
       ended: 'complete',
       errorCode: null,

@@ -29,10 +29,5 @@ export function checkTenants({ history, entryOf }: HistoryIndex): Violation[] {
       ? []
       : [{ invariant: 7, what: `an answer stored for ${tenant} holds ${foreign}` }];
   });
-  const { quarantineCanaries } = history.quiet;
-  const ofQuarantine =
-    quarantineCanaries.length === 0
-      ? []
-      : [{ invariant: 7, what: `the quarantine holds ${quarantineCanaries}` }];
-  return [...ofAnswers, ...ofRows, ...ofCache, ...ofQuarantine];
+  return [...ofAnswers, ...ofRows, ...ofCache];
 }
