@@ -41,6 +41,38 @@ describe('ClientReply', () => {
     expect(reply.gone.aborted).toBe(false);
   });
 
+  test.for(['sendWhole', 'end', 'interrupt'] as const)(
+    'says that %s is to send the last byte before it does',
+    async (how) => {
+      const { reply, response } = await startReply();
+      const written: number[] = [];
+      const seen = () => Number(response.socket?.bytesWritten) + response.writableLength;
+      reply.beforeLastByte(() => written.push(seen()));
+      if (how === 'sendWhole') reply.sendWhole(200, 'text/plain', EVENT, {});
+      else {
+        reply.begin('text/event-stream', {});
+        await reply.write(EVENT);
+        expect(written).toEqual([]);
+        if (how === 'end') reply.end(EVENT);
+        else reply.interrupt(BROKEN, 'id');
+      }
+      expect(written).toHaveLength(1);
+      expect(written[0]).toBeLessThan(seen());
+      await reply.settled();
+    },
+  );
+
+  test('cuts a client off that has not taken the answer by then', async () => {
+    const { reply, connection } = await startReply();
+    connection.socket.pause();
+    reply.begin('text/event-stream', {});
+    const written = reply.write(LARGE);
+    reply.cutOffAt(Date.now() + 20);
+    await written;
+    await reply.settled();
+    expect(reply.gone.aborted).toBe(true);
+  });
+
   test('begins nothing when its head cannot be written', async () => {
     const { reply } = await startReply();
     expect(() => reply.begin('text/event-stream\r\n', {})).toThrow();
