@@ -49,6 +49,8 @@ export function settingsFor(
     GOOGLE_AI_BASE_URL: simulator.baseUrls.google,
     OTEL_EXPORTER_OTLP_ENDPOINT: otlp.url,
     OTEL_BSP_SCHEDULE_DELAY: '100',
+    // The tests keep connections that they do not use again.
+    GATEWAY_LAME_DUCK_SECONDS: '0',
     ...settings,
   };
 }

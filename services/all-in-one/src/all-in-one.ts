@@ -64,6 +64,8 @@ export async function startAllInOne(
   const ingressSettings = {
     ...settings.ingress,
     pepper: settings.pepper ?? (await loadPepper(directory)),
+    // Nobody else could take its clients, and Ctrl-C is to be quick.
+    lameDuckMs: 0,
   };
   const keys = await KeyDirectory.open({ ...ingressSettings, bus: ingressContext.bus, logger });
   const limiterContext = contextOf('rate-limiter');

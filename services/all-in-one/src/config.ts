@@ -17,7 +17,7 @@ export interface EmbeddedSettings {
   readonly directory: string;
   /** Made and kept in the directory when it is not set. */
   readonly pepper: Secret | undefined;
-  readonly ingress: Omit<IngressSettings, 'pepper'>;
+  readonly ingress: Omit<IngressSettings, 'pepper' | 'lameDuckMs'>;
   readonly worker: WorkerSettings;
   /** How long after its deadline a request without an end counts as abandoned. */
   readonly auditGraceMs: number;

@@ -21,6 +21,7 @@ async function start(directory: string, port: number) {
       logger: createLogger('all-in-one', { level: 'silent' }),
       health: new HealthChecks(),
       signal: stop.signal,
+      drainEnding: new AbortController().signal,
     });
     await gateway[Symbol.asyncDispose]();
     return gateway.firstKeys;

@@ -14,6 +14,7 @@ import {
   port,
   readAllSettings,
   type Secret,
+  seconds,
   secret,
   text,
 } from '@gateway/runtime';
@@ -30,6 +31,8 @@ export interface IngressSettings {
   /** Of one IPv4 address or one IPv6 /64; trusted proxies are not bound by it. */
   readonly connectionsPerAddressMax: number;
   readonly runningRequestsMax: number;
+  /** How long requests are still taken after the process was told to stop. */
+  readonly lameDuckMs: number;
   /** Addresses and networks of proxies whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
   readonly pepper: Secret;
@@ -39,8 +42,16 @@ export interface IngressSettings {
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Everything but the pepper, which the embedded gateway makes for itself. */
-export function readIngressSettings(environment: Environment): Omit<IngressSettings, 'pepper'> {
+/** What only an ingress with replicas needs to be told. */
+type ReplicaSettings = Pick<IngressSettings, 'pepper' | 'lameDuckMs'>;
+
+/**
+ * Everything but what replicas need: the embedded gateway makes its pepper for itself, and nobody
+ * else could take its clients while it stops.
+ */
+export function readIngressSettings(
+  environment: Environment,
+): Omit<IngressSettings, keyof ReplicaSettings> {
   const { edge, configuration } = readAllSettings({
     edge: () => readEdge(environment),
     configuration: () => readConfiguration(environment),
@@ -63,6 +74,11 @@ export function readSettings(environment: Environment): IngressSettings {
           pepper: secret('GATEWAY_KEY_PEPPER', {
             lengthMin: 16,
             description: 'the secret that keys are hashed with, the same in every replica',
+          }),
+          lameDuckMs: seconds('GATEWAY_LAME_DUCK_SECONDS', {
+            default: 5_000,
+            max: 600,
+            description: 'how long requests are still taken after SIGTERM, while clients leave',
           }),
         },
         environment,

@@ -67,6 +67,10 @@ export interface HttpServerOptions {
   readonly budget: ByteBudget;
   readonly load: LoadGuard;
   readonly logger: Logger;
+  /** How long a closing server goes on serving while a connection is open. */
+  readonly lameDuckMs: number;
+  /** Ends that time. */
+  readonly drainEnding: AbortSignal;
   /** How long headers may take to arrive, and how often that is looked at. */
   readonly headersTimeoutMs?: number;
   readonly connectionsCheckMs?: number;
@@ -81,7 +85,7 @@ const requestDuration = getMeter('ingress').createHistogram(HTTP.serverRequestDu
   description: 'Time from a request to the end of its answer',
 });
 
-/** Disposal of the result by `close()` lets answers end and refuses new requests. */
+/** `close()` of the result serves for a while, then refuses new requests and lets answers end. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const isProxy = trustedProxies(options.trustedProxies);
   const app = Fastify({
@@ -113,7 +117,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const connections = new OpenConnections(app.server);
   // Last of those who hear of connections: the others hear of what it admits.
   capConnections(app.server, { ...options, isProxy });
-  app.addHook('preClose', async () => connections.close());
+  app.addHook('preClose', async () => {
+    await connections.leave(options.lameDuckMs, options.drainEnding);
+    connections.close();
+  });
   app.decorateRequest('requestId', '');
   app.decorateRequest('receivedAt', 0);
   app.decorateRequest('clientAddress', '');

@@ -47,12 +47,13 @@ export async function startIngress(
   );
   await untilReached(signal, logger, () => publishConfiguration(bus, configuration));
   const ledger = resources.use(new Ledger(bus, logger));
-  const refusals = resources.use(new RefusalQueue(ledger, logger));
+  const refusals = resources.use(new RefusalQueue(bus, logger));
   const limits = resources.use(new Limits({ bus, configuration, logger }));
   const running = resources.use(new RunningRequests());
   const load = resources.use(new LoadGuard({ runningMax: settings.runningRequestsMax }));
   const budget = new ByteBudget(settings.bufferedBytesMax);
   resources.use(context.health.register('bus', () => bus.outage ?? true));
+  resources.use(context.health.register('ledger', () => ledger.outage ?? true));
 
   const app = createHttpServer({
     ...settings,
@@ -60,6 +61,7 @@ export async function startIngress(
     budget,
     load,
     logger,
+    drainEnding: context.drainEnding,
     unauthenticated: (request, error) =>
       refusals.add(refusalEvent(request, error, configuration.revision)),
     refused: (request, error) =>
@@ -75,7 +77,8 @@ export async function startIngress(
   models(app, new ModelList(bus, configuration));
   adminKeys(app, keys, ledger);
   adminRequests(app, bus);
-  health(app, () => bus.outage === undefined && !signal.aborted);
+  const outage = () => bus.outage ?? ledger.outage ?? bus.clockSkew;
+  health(app, () => outage() === undefined && !signal.aborted);
   await app.listen({ host: settings.host, port: settings.port });
   resources.defer(() => app.close());
 

@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long a closing server waits for the rest of a body. */
 const BODY_GRACE_MS = 5_000;
@@ -21,7 +22,9 @@ interface Connection {
 export class OpenConnections {
   readonly #connections = new Map<Socket, Connection>();
   readonly #bodyGraceMs: number;
+  #isLeaving = false;
   #isClosing = false;
+  #allClosed: (() => void) | undefined;
 
   constructor(server: Server, bodyGraceMs = BODY_GRACE_MS) {
     this.#bodyGraceMs = bodyGraceMs;
@@ -43,6 +46,23 @@ export class OpenConnections {
     return [...running].some((response) => response.headersSent);
   }
 
+  /**
+   * Serves until no connection is open, the time is over, or the signal aborts, and tells every client
+   * with its answer to come back elsewhere. So a client that keeps its connections sees no reset while
+   * it has not heard yet that this process leaves.
+   */
+  async leave(lameDuckMs: number, signal: AbortSignal): Promise<void> {
+    this.#isLeaving = true;
+    for (const { running } of this.#connections.values()) {
+      for (const response of running) announceEnd(response);
+    }
+    if (this.#connections.size === 0 || lameDuckMs === 0) return;
+    const allClosed = new AbortController();
+    this.#allClosed = () => allClosed.abort();
+    const over = AbortSignal.any([allClosed.signal, signal]);
+    await sleep(lameDuckMs, undefined, { signal: over }).catch(() => {});
+  }
+
   /** Cuts what carries no answer now, and every other connection after its last answer. */
   close(): void {
     this.#isClosing = true;
@@ -60,7 +80,10 @@ export class OpenConnections {
 
   #opened(socket: Socket): void {
     this.#connections.set(socket, { running: new Set(), requests: 0 });
-    socket.once('close', () => this.#connections.delete(socket));
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      if (this.#connections.size === 0) this.#allClosed?.();
+    });
   }
 
   #began(socket: Socket, response: ServerResponse): void {
@@ -68,11 +91,15 @@ export class OpenConnections {
     if (!connection) return;
     const { running } = connection;
     connection.requests += 1;
-    if (connection.requests >= REQUESTS_MAX) response.setHeader('connection', 'close');
+    if (this.#isLeaving || connection.requests >= REQUESTS_MAX) announceEnd(response);
     running.add(response);
     response.once('close', () => {
       running.delete(response);
       if (this.#isClosing && running.size === 0) socket.destroySoon();
     });
   }
+}
+
+function announceEnd(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
 }

@@ -35,6 +35,8 @@ async function startServer(options: Partial<HttpServerOptions> & { load?: LoadGu
     budget: new ByteBudget(1024),
     load: guardAt(CALM),
     logger,
+    lameDuckMs: 0,
+    drainEnding: new AbortController().signal,
     unauthenticated: () => {},
     refused: async (_request, error) => error,
     ...options,

@@ -83,7 +83,7 @@ export interface Harness {
   killWorker(): void;
   readonly auditWriter: Bus;
   connect(service: ServiceName): Bus;
-  startIngress(environment?: Environment): Promise<Ingress & { stop(): Promise<void> }>;
+  startIngress(environment?: Environment): Promise<StoppableIngress>;
   post(body: unknown, options?: PostOptions): Promise<Response>;
   get(path: string, key?: string): Promise<Response>;
   /** The only `finished` event of the request; waits for it. */
@@ -91,6 +91,13 @@ export interface Harness {
   attempted(requestId: string | null): readonly AttemptedEvent[];
   /** Stops the ingress as the process would. */
   stop(): Promise<void>;
+  /** As the process does shortly before its time to drain is over. */
+  endDrain(): void;
+}
+
+interface StoppableIngress extends Ingress {
+  stop(): Promise<void>;
+  endDrain(): void;
 }
 
 export interface PostOptions {
@@ -219,6 +226,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
         (event) => event.kind === 'attempted' && event.requestId === requestId,
       ) as AttemptedEvent[],
     stop: () => ingress.stop(),
+    endDrain: () => ingress.endDrain(),
   };
 }
 
@@ -230,7 +238,7 @@ function withLedger(bus: Bus, ledger: Harness['ledger']): Bus {
   };
   return new Proxy(bus, {
     get(target, name) {
-      if (name === 'publish') return publish;
+      if (name === 'publish' || name === 'record') return publish;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -285,7 +293,7 @@ async function serve(options: HarnessOptions, { connect, worker, reached }: Outs
 }
 
 async function startOneIngress(bus: Bus, environment: Environment) {
-  const stop = new AbortController();
+  const [stop, drainEnding] = [new AbortController(), new AbortController()];
   const health = new HealthChecks();
   const ingress = await startIngress(
     readSettings({
@@ -294,6 +302,7 @@ async function startOneIngress(bus: Bus, environment: Environment) {
       GATEWAY_API_KEY: CLIENT_KEY,
       GATEWAY_ADMIN_KEY: ADMIN_KEY,
       RATE_LIMIT_REQUESTS: '10',
+      GATEWAY_LAME_DUCK_SECONDS: '0',
       ...environment,
     }),
     {
@@ -303,6 +312,7 @@ async function startOneIngress(bus: Bus, environment: Environment) {
       logger: createLogger('ingress', { level: 'silent' }),
       health,
       signal: stop.signal,
+      drainEnding: drainEnding.signal,
       bus,
     },
   );
@@ -313,7 +323,7 @@ async function startOneIngress(bus: Bus, environment: Environment) {
     await stopped;
   };
   onTestFinished(once);
-  return { ...ingress, stop: once };
+  return { ...ingress, stop: once, endDrain: () => drainEnding.abort() };
 }
 
 async function onlyFinished(events: readonly GatewayEvent[], requestId: string | null) {

@@ -40,6 +40,76 @@ function request(body: object): string {
   return `${POST}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }
 
+const LAME_DUCK = { GATEWAY_LAME_DUCK_SECONDS: '600' };
+const GET_LIVEZ = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n';
+const GET_READYZ = 'GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n';
+
+describe('an ingress that is about to stop', () => {
+  test('is not ready at once, and answers everybody with the end of the connection', async () => {
+    const gateway = await startHarness({ environment: LAME_DUCK });
+    const [kept, probe] = [1, 2].map(() => openRawConnection(gateway.ingress.port));
+    if (!kept || !probe) throw new Error('two connections');
+    for (const connection of [kept, probe]) {
+      connection.send(GET_LIVEZ);
+      const [answer] = await connection.answers(1);
+      expect(answer?.headers.get('connection')).toBe('keep-alive');
+    }
+    const stopping = gateway.stop();
+    // A connection that is new, and one that is kept and knows nothing yet.
+    expect(await (await gateway.post(chat())).text()).toBe(ANSWER);
+    kept.send(request(chat()));
+    const [, served] = await kept.answers(2);
+    expect([served?.status, served?.headers.get('connection')]).toEqual([200, 'close']);
+    await kept.closed();
+    expect(kept.wasReset).toBe(false);
+    probe.send(GET_READYZ);
+    expect((await probe.answers(2))[1]?.status).toBe(503);
+    // With the last connection the wait is over, long before its time.
+    await stopping;
+    expect(gateway.reached.worker).toBe(2);
+  });
+
+  test('ends at once when no connection is open', async () => {
+    const gateway = await startHarness({ environment: LAME_DUCK });
+    await gateway.stop();
+    await expect(gateway.get('/livez', ADMIN_KEY)).rejects.toThrow();
+  });
+
+  test('waits no longer than its time for a connection that says nothing', async () => {
+    const gateway = await startHarness({ environment: { GATEWAY_LAME_DUCK_SECONDS: '0.2' } });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(GET_LIVEZ);
+    await connection.answers(1);
+    await gateway.stop();
+    await connection.closed();
+  });
+
+  test('waits no longer when the time to drain is ending', async () => {
+    const gateway = await startHarness({ environment: LAME_DUCK });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(GET_LIVEZ);
+    await connection.answers(1);
+    const stopping = gateway.stop();
+    gateway.endDrain();
+    await stopping;
+    await connection.closed();
+  });
+
+  test('tells a client whose answer has not begun', async () => {
+    const { worker, goOn } = halting();
+    const gateway = await startHarness({ worker, environment: LAME_DUCK });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(request(chat()));
+    await waitFor(() => gateway.reached.worker === 1, { what: 'the call' });
+    const stopping = gateway.stop();
+    goOn();
+    const [answer] = await connection.answers(1);
+    expect([answer?.status, answer?.headers.get('connection')]).toEqual([200, 'close']);
+    await stopping;
+    expect(connection.wasReset).toBe(false);
+  });
+});
+
 describe('an ingress that stops', () => {
   test('lets a running stream end, and records it', async () => {
     const { worker, goOn } = halting();
