@@ -240,6 +240,8 @@ export interface Bus extends AsyncDisposable {
   readonly identity: Identity;
   /** Why the bus cannot be used now, or undefined when it can. */
   readonly outage: string | undefined;
+  /** Why times of this machine mean something else to others, or undefined when they do not. */
+  readonly clockSkew: string | undefined;
   /**
    * Throws what the responder threw, `no_responders` when nobody serves (within milliseconds),
    * `deadline_exceeded`, or `bus_unavailable`.
@@ -321,6 +323,8 @@ export const ALL_WINDOWS_BYTES_MAX = 32 * 1024 * 1024;
 export const PING_INTERVAL_MS = 1_000;
 export const PINGS_MISSED_MAX = 3;
 export const HAND_BACK_MAX = 3;
+/** Apart from the bus' own clock, beyond which a deadline is not what it was meant to be. */
+export const CLOCK_SKEW_MAX_MS = 250;
 export const PUBLISH_TIMEOUT_MS = 2_000;
 /** Until an event that may be spooled is. */
 export const RECORD_TIMEOUT_MS = 500;

@@ -45,20 +45,18 @@ function finished(): FinishedEvent {
 function eventLog() {
   const stored: GatewayEvent[] = [];
   const state = { refuses: false, gate: Promise.resolve(), asked: 0 };
-  return {
-    stored,
-    state,
-    async publish(event: GatewayEvent) {
-      state.asked += 1;
-      await state.gate;
-      if (state.refuses) throw new GatewayError('audit_unavailable', 'Full.');
-      stored.push(event);
-    },
+  const spool = { events: 0, bytes: 0, admits: true };
+  const record = async (event: GatewayEvent) => {
+    state.asked += 1;
+    await state.gate;
+    if (state.refuses) throw new GatewayError('audit_unavailable', 'Full.');
+    stored.push(event);
   };
+  return { stored, state, spool, record, publish: record };
 }
 
 describe('Ledger', () => {
-  test('publishes an event behind the answer until it is stored', async () => {
+  test('records an event behind the answer until that succeeds', async () => {
     const log = eventLog();
     log.state.refuses = true;
     const ledger = new Ledger(log, logger);
@@ -78,11 +76,24 @@ describe('Ledger', () => {
     ledger.recordLater(finished());
     expect(() => ledger.admit()).not.toThrow();
     ledger.recordLater(finished());
-    expect(ledger.isFull).toBe(true);
+    expect(ledger.outage).toBe('2 events wait to be recorded');
     expect(() => ledger.admit()).toThrow(expect.objectContaining({ code: 'audit_unavailable' }));
     gate.resolve();
     await ledger[Symbol.asyncDispose]();
     expect(() => ledger.admit()).not.toThrow();
+  });
+
+  test('admits no request while the spool has room for those that run alone', () => {
+    const log = eventLog();
+    const ledger = new Ledger(log, logger);
+    expect(ledger.outage).toBeUndefined();
+    Object.assign(log.spool, { events: 3, bytes: 900, admits: false });
+    expect(() => ledger.admit()).toThrow(
+      expect.objectContaining({
+        code: 'audit_unavailable',
+        facts: expect.objectContaining({ detail: '3 events wait in the spool, 900 bytes' }),
+      }),
+    );
   });
 
   test('keeps what fits, and loses one past it', async () => {
@@ -118,7 +129,7 @@ describe('RefusalQueue', () => {
     log.state.gate = gate.promise;
     const lines: string[] = [];
     const output = { write: (line: string) => void lines.push(line) };
-    const queue = new RefusalQueue(new Ledger(log, logger), createLogger('tests', { output }));
+    const queue = new RefusalQueue(log, createLogger('tests', { output }));
     const events = Array.from({ length: 258 }, finished);
     for (const event of events) queue.add(event);
     gate.resolve();
@@ -132,7 +143,7 @@ describe('RefusalQueue', () => {
     const gate = Promise.withResolvers<void>();
     log.state.gate = gate.promise;
     log.state.refuses = true;
-    const queue = new RefusalQueue(new Ledger(log, logger), logger);
+    const queue = new RefusalQueue(log, logger);
     for (let count = 0; count < 100; count += 1) queue.add(finished());
     const disposed = queue[Symbol.asyncDispose]();
     gate.resolve();
@@ -144,7 +155,7 @@ describe('RefusalQueue', () => {
   test('goes on after a failure', async () => {
     const log = eventLog();
     log.state.refuses = true;
-    const queue = new RefusalQueue(new Ledger(log, logger), logger);
+    const queue = new RefusalQueue(log, logger);
     queue.add(finished());
     // A turn of the event loop ends everything that the first one started.
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,6 +1,7 @@
 /**
- * Publishing of the ingress' own events. What must be durable before something else happens is awaited;
- * the end of an answered request is published behind the answer and retried until it is stored.
+ * Records of the ingress' own events. What must be durable before something else happens is awaited; the
+ * end of an answered request is recorded behind the answer. The bus spools what JetStream does not take,
+ * so trying again here is for a spool that is full or a disk that fails.
  */
 import type { Bus } from '@gateway/bus';
 import { type FinishedEvent, GatewayError, type GatewayEvent } from '@gateway/protocol';
@@ -18,48 +19,55 @@ export interface LedgerBounds {
   readonly waitingMax?: number;
 }
 
+type Recorder = Pick<Bus, 'record' | 'spool'>;
+
 export class Ledger implements AsyncDisposable {
-  readonly #bus: Pick<Bus, 'publish'>;
+  readonly #bus: Recorder;
   readonly #logger: Logger;
   readonly #admitWaitingMax: number;
   readonly #waitingMax: number;
   readonly #waiting = new Set<Promise<void>>();
 
-  constructor(bus: Pick<Bus, 'publish'>, logger: Logger, bounds: LedgerBounds = {}) {
+  constructor(bus: Recorder, logger: Logger, bounds: LedgerBounds = {}) {
     this.#bus = bus;
     this.#logger = logger;
     this.#admitWaitingMax = bounds.admitWaitingMax ?? ADMIT_WAITING_MAX;
     this.#waitingMax = bounds.waitingMax ?? WAITING_MAX;
   }
 
-  /** Whether a further request could be recorded to its end. */
-  get isFull(): boolean {
-    return this.#waiting.size >= this.#admitWaitingMax;
+  /** Why a further request might not be recorded to its end, or undefined. */
+  get outage(): string | undefined {
+    if (this.#waiting.size >= this.#admitWaitingMax) {
+      return `${this.#waiting.size} events wait to be recorded`;
+    }
+    const { admits, events, bytes } = this.#bus.spool;
+    return admits ? undefined : `${events} events wait in the spool, ${bytes} bytes`;
   }
 
-  /** Throws `audit_unavailable` when the ledger is full. */
+  /** Throws `audit_unavailable` in an outage. */
   admit(): void {
-    if (!this.isFull) return;
+    const { outage: detail } = this;
+    if (detail === undefined) return;
     throw new GatewayError('audit_unavailable', 'Requests cannot be recorded at the moment.', {
-      detail: `${this.#waiting.size} events wait to be published`,
+      detail,
     });
   }
 
-  /** Resolves once the event is durable. Throws `audit_unavailable`. */
+  /** Resolves once the event is stored or spooled. Throws `audit_unavailable`. */
   async record(event: GatewayEvent): Promise<void> {
-    await this.#bus.publish(event);
+    await this.#bus.record(event);
   }
 
-  /** Publishes the event behind the answer, again and again until it is stored. */
+  /** Records the event behind the answer, again and again until that succeeds. */
   recordLater(event: FinishedEvent): void {
     if (this.#waiting.size >= this.#waitingMax) {
       this.#logger.error({ request_id: event.requestId }, 'too many events wait, one is lost');
       return;
     }
-    const publishing = this.#publishUntilStored(event).finally(() => {
-      this.#waiting.delete(publishing);
+    const recording = this.#recordAtLast(event).finally(() => {
+      this.#waiting.delete(recording);
     });
-    this.#waiting.add(publishing);
+    this.#waiting.add(recording);
   }
 
   /** Resolves when nothing waits any more. */
@@ -67,13 +75,16 @@ export class Ledger implements AsyncDisposable {
     while (this.#waiting.size > 0) await Promise.all(this.#waiting);
   }
 
-  async #publishUntilStored(event: FinishedEvent): Promise<void> {
+  async #recordAtLast(event: FinishedEvent): Promise<void> {
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       try {
-        await this.#bus.publish(event);
+        await this.#bus.record(event);
         return;
       } catch (error) {
-        this.#logger.warn({ error, request_id: event.requestId }, 'event not stored, trying again');
+        this.#logger.warn(
+          { error, request_id: event.requestId },
+          'event not recorded, trying again',
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, delayMs));
     }

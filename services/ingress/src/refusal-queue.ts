@@ -1,10 +1,11 @@
 /**
  * Refusals for want of a valid key are recorded behind the answer, through a bounded queue: a flood of
- * bad keys must not become a flood of durable writes. What does not fit is counted, and logged.
+ * bad keys must not become a flood of durable writes, nor fill the spool in an outage. What does not fit is
+ * counted, and logged.
  */
+import type { Bus } from '@gateway/bus';
 import type { FinishedEvent } from '@gateway/protocol';
 import { getMeter, type Logger } from '@gateway/telemetry';
-import type { Ledger } from './ledger.ts';
 
 const WAITING_MAX = 256;
 const REPORT_MS = 10_000;
@@ -14,7 +15,7 @@ const overflows = getMeter('ingress').createCounter('gateway.ingress.unrecorded_
 });
 
 export class RefusalQueue implements AsyncDisposable {
-  readonly #ledger: Ledger;
+  readonly #bus: Pick<Bus, 'publish'>;
   readonly #logger: Logger;
   readonly #waiting: FinishedEvent[] = [];
   #publishing: Promise<void> | undefined;
@@ -22,8 +23,8 @@ export class RefusalQueue implements AsyncDisposable {
   #unrecorded = 0;
   readonly #report: NodeJS.Timeout;
 
-  constructor(ledger: Ledger, logger: Logger) {
-    this.#ledger = ledger;
+  constructor(bus: Pick<Bus, 'publish'>, logger: Logger) {
+    this.#bus = bus;
     this.#logger = logger;
     this.#report = setInterval(() => this.#reportOverflow(), REPORT_MS).unref();
   }
@@ -48,7 +49,7 @@ export class RefusalQueue implements AsyncDisposable {
   async #publish(): Promise<void> {
     for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
       try {
-        await this.#ledger.record(event);
+        await this.#bus.publish(event);
       } catch {
         this.#countUnrecorded(1);
         // Every further one would take its own timeout to fail, and hold up the end of the process.

@@ -216,6 +216,6 @@ async function recordRefusal(
     said = failure;
   }
   // What was spent must be known in the end; a request that spent nothing may be forgotten.
-  if (record.attempts > 0 || !ledger.isFull) ledger.recordLater(eventOf(said));
+  if (record.attempts > 0 || ledger.outage === undefined) ledger.recordLater(eventOf(said));
   return said;
 }

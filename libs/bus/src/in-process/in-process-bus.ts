@@ -59,6 +59,11 @@ export class InProcessBus implements Bus, Peer {
     return this.#closed ? 'the bus is closed' : this.#hub.log.outage;
   }
 
+  /** One machine has one clock. */
+  get clockSkew(): undefined {
+    return undefined;
+  }
+
   get spool(): SpoolState {
     return { events: 0, bytes: 0, admits: this.#hub.log.admits };
   }

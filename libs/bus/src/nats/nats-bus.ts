@@ -96,6 +96,10 @@ class NatsBus implements Bus {
     return this.#keeper.outage ?? this.#provisioning.outage;
   }
 
+  get clockSkew(): string | undefined {
+    return this.#provisioning.clockSkew;
+  }
+
   get spool(): SpoolState {
     return this.#recorder.state;
   }

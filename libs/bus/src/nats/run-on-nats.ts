@@ -42,6 +42,7 @@ export async function runOnNats<Settings>(
       const identity: Identity = { service: name, instance };
       await using resources = new AsyncDisposableStack();
       const bus = resources.use(await connect(nats, spool, identity, logger));
+      resources.use(health.register('clock', () => bus.clockSkew ?? true));
       if (hasSpool) resources.use(health.register('spool', () => spoolRemark(bus)));
       resources.use(await definition.start(service, { ...context, bus }));
       return resources.move();
