@@ -34,17 +34,17 @@ export interface WantedKey {
 
 export const KEYS: readonly WantedKey[] = [
   { name: 'alpha-free', tenant: 'alpha', share: 2 },
-  { name: 'alpha-limited', tenant: 'alpha', share: 1, requests: { amount: 40, windowSeconds: 5 } },
+  { name: 'alpha-limited', tenant: 'alpha', share: 1, requests: { amount: 120, windowSeconds: 5 } },
   { name: 'bravo-free', tenant: 'bravo', share: 2 },
-  { name: 'bravo-narrow', tenant: 'bravo', share: 1, concurrency: 2 },
+  { name: 'bravo-narrow', tenant: 'bravo', share: 1, concurrency: 3 },
   { name: 'delta-free', tenant: 'delta', share: 2 },
   { name: 'gamma-free', tenant: 'gamma', share: 1 },
   {
     name: 'gamma-both',
     tenant: 'gamma',
     share: 1,
-    requests: { amount: 30, windowSeconds: 2 },
-    concurrency: 2,
+    requests: { amount: 60, windowSeconds: 2 },
+    concurrency: 3,
   },
 ];
 
@@ -74,8 +74,8 @@ interface Kind {
   readonly words?: readonly [from: number, to: number];
 }
 
-/** Two hundred thousand bytes and more cross the bus in pieces. */
-const LARGE_WORDS = [7_000, 20_000] as const;
+/** More than 64 KiB, which cross the bus in pieces. */
+const LARGE_WORDS = [11_000, 16_000] as const;
 const SMALL_WORDS = [2, 12] as const;
 const TOKENS_MAX = 60;
 const REPEATED_PROMPTS = 5;
@@ -99,7 +99,7 @@ const KINDS: readonly (readonly [weight: number, kind: Kind])[] = [
       leaves: (random) => random.integer(20, 300),
     },
   ],
-  [3, { name: 'large', words: LARGE_WORDS }],
+  [1.5, { name: 'large', words: LARGE_WORDS }],
   [3, { name: 'fails once', directive: failures([429, 500, 503, 529], 'x1-then-ok') }],
   [1.5, { name: 'fails', directive: failures([429, 500, 503, 529], '') }],
   [1, { name: 'asks to wait', directive: () => 'status=429;retry-after=1' }],
