@@ -54,7 +54,6 @@ export async function startIngress(
   const budget = new ByteBudget(settings.bufferedBytesMax);
   resources.use(context.health.register('bus', () => bus.outage ?? true));
   resources.use(context.health.register('ledger', () => ledger.outage ?? true));
-  resources.use(context.health.register('ledger', () => ledger.outage ?? true));
 
   const app = createHttpServer({
     ...settings,
