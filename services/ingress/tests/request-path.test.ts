@@ -234,6 +234,15 @@ describe('the cache', () => {
     expect(Date.now() - startedAt).toBeLessThan(900);
   });
 
+  test('is left alone for a while when it hangs', async () => {
+    const gateway = await startHarness({ cache: () => new Promise(() => {}) });
+    for (let posted = 0; posted < 3; posted += 1) await gateway.post(chat({ temperature: 0 }));
+    expect(gateway.reached.cache).toBe(3);
+    const response = await gateway.post(chat({ temperature: 0 }));
+    expect([response.status, response.headers.get('x-gateway-cache')]).toEqual([200, 'bypass']);
+    expect(gateway.reached.cache).toBe(3);
+  });
+
   test('is not asked when the client says so', async () => {
     const gateway = await startHarness();
     const headers = { 'x-gateway-cache-bypass': '1' };
