@@ -122,7 +122,7 @@ export const consumers = {
     durable: 'audit-writer',
     stream: streams.events.name,
     filter: `${ROOT}.event.>`,
-    acknowledgeWithinMs: 30_000,
+    acknowledgeWithinMs: 15_000,
     pendingMax: 5_000,
   },
 } as const satisfies Record<string, ConsumerDefinition>;

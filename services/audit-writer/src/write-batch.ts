@@ -19,7 +19,7 @@ import { upsert } from './upsert.ts';
 
 export const BATCH_MAX = 500;
 /** With one statement that times out, less than a delivery may take to be acknowledged. */
-const HOLD_MAX_MS = 15_000;
+const HOLD_MAX_MS = 4_000;
 const TRY_AGAIN_MS = 250;
 const GIVE_BACK_DELAY_MS = 1_000;
 const NEWER_SCHEMA_DELAY_MS = 60_000;
@@ -60,26 +60,15 @@ class BatchWriter {
     const startedAtMs = performance.now();
     const spans = startBatchSpans(batch.length);
     try {
-      const entries = await this.#readAll(batch);
-      await this.#writeAll(entries, startedAtMs + HOLD_MAX_MS, spans);
+      const { entries, poison } = readAll(batch);
+      await Promise.all([
+        this.#writeAll(entries, startedAtMs + HOLD_MAX_MS, spans),
+        ...poison.map(({ delivery, reason }) => this.#quarantine(delivery, reason)),
+      ]);
     } finally {
       spans.end();
       batchDuration.record((performance.now() - startedAtMs) / 1000);
     }
-  }
-
-  async #readAll(batch: readonly Delivery[]): Promise<Entry[]> {
-    const entries: Entry[] = [];
-    for (const delivery of batch) {
-      const reading = readDelivery(delivery);
-      if (reading.verdict === 'good') entries.push(reading.entry);
-      else if (reading.verdict === 'poison') await this.#quarantine(delivery, reading.reason);
-      else {
-        delivery.retry(NEWER_SCHEMA_DELAY_MS);
-        settledEvents.add(1, { outcome: 'newer' });
-      }
-    }
-    return entries;
   }
 
   async #writeAll(
@@ -143,6 +132,27 @@ class BatchWriter {
     this.#options.logger.error({ reason }, 'an event was quarantined');
     settledEvents.add(1, { outcome: 'quarantined' });
   }
+}
+
+interface Poison {
+  readonly delivery: Delivery;
+  readonly reason: string;
+}
+
+/** What can be stored and what never can; events of a newer schema are given back. */
+function readAll(batch: readonly Delivery[]): { entries: Entry[]; poison: Poison[] } {
+  const entries: Entry[] = [];
+  const poison: Poison[] = [];
+  for (const delivery of batch) {
+    const reading = readDelivery(delivery);
+    if (reading.verdict === 'good') entries.push(reading.entry);
+    else if (reading.verdict === 'poison') poison.push({ delivery, reason: reading.reason });
+    else {
+      delivery.retry(NEWER_SCHEMA_DELAY_MS);
+      settledEvents.add(1, { outcome: 'newer' });
+    }
+  }
+  return { entries, poison };
 }
 
 function inParts(entries: readonly Entry[], lengthMax: number): Entry[][] {

@@ -1,0 +1,34 @@
+/** A writer that takes a batch from NATS, commits it, and dies before it acknowledges. */
+import { connectNatsBus } from '@gateway/bus';
+import { consumers, newInstanceId } from '@gateway/protocol';
+import { Secret } from '@gateway/runtime';
+import { createLogger } from '@gateway/telemetry';
+import type { Database } from '../src/database.ts';
+import { DatabaseOutage } from '../src/database-outage.ts';
+import { migrate } from '../src/migrate.ts';
+import { openPostgres } from '../src/postgres.ts';
+import { createBatchWriter } from '../src/write-batch.ts';
+
+const BATCH_MAX = 40;
+
+const [natsUrl = '', databaseUrl = ''] = process.argv.slice(2);
+const postgres = openPostgres({ url: new Secret(databaseUrl) });
+await migrate(postgres);
+const database: Database = {
+  ...postgres,
+  transaction: async (work) => {
+    await postgres.transaction(work);
+    process.kill(process.pid, 'SIGKILL');
+    return new Promise(() => {});
+  },
+};
+const logger = createLogger('audit-writer', { level: 'silent' });
+const bus = await connectNatsBus({
+  url: natsUrl,
+  identity: { service: 'audit-writer', instance: newInstanceId() },
+  logger,
+});
+const { signal } = new AbortController();
+const outage = new DatabaseOutage(logger);
+const writeBatch = createBatchWriter({ database, outage, logger, signal });
+await bus.consume(consumers.auditWriter, writeBatch, { batchMax: BATCH_MAX, lingerMs: 25 });
