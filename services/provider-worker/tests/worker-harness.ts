@@ -241,7 +241,7 @@ function bodyOf({ body, model, text = 'Hello', stream = false, fields }: Questio
   return Buffer.from(body ?? JSON.stringify({ model, messages, stream, ...fields }));
 }
 
-async function ask(ingress: Bus, question: Question): Promise<Reply> {
+export async function ask(ingress: Bus, question: Question): Promise<Reply> {
   const value = requestOf(question);
   const { requestId } = value;
   const call = ingress.call(
