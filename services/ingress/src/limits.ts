@@ -27,8 +27,6 @@ export interface LimitsSetup {
   readonly bus: Bus;
   readonly configuration: Configuration;
   readonly logger: Logger;
-  /** Between two renewals of the slots of running requests. */
-  readonly renewalIntervalMs?: number;
 }
 
 export class Limits implements Disposable {
@@ -37,11 +35,11 @@ export class Limits implements Disposable {
   readonly #limiter: OptionalService;
   readonly #slots: SlotKeeper;
 
-  constructor({ bus, configuration, logger, renewalIntervalMs }: LimitsSetup) {
+  constructor({ bus, configuration, logger }: LimitsSetup) {
     this.#bus = bus;
     this.#configuration = configuration;
     this.#limiter = new OptionalService({ name: 'rate-limiter', logger });
-    this.#slots = new SlotKeeper(bus, renewalIntervalMs);
+    this.#slots = new SlotKeeper(bus);
   }
 
   /**

@@ -37,6 +37,7 @@ const CONFIGURATION = withModels([
   { match: 'gpt-*', targets: [{ provider: 'google' }] },
   { match: 'gpt-4o', targets: [{ provider: 'openai' }, { provider: 'google', model: 'second' }] },
   { match: 'slow', targets: [{ provider: 'openai' }], timeouts: { totalMs: 1_000 } },
+  { match: 'finished', targets: [{ provider: 'openai' }], clientLeaves: 'finish' },
   { match: 'openai/known', targets: [{ provider: 'google', model: 'redirected' }] },
 ]);
 
@@ -80,6 +81,11 @@ describe('planRequest', () => {
       totalMs: 1_000,
     });
     expect(planRequest(CONFIGURATION, KEY, 'gpt-5').timeouts).toEqual(DEFAULT_TIMEOUTS);
+  });
+
+  test('says of each model what becomes of a call whose client left', () => {
+    expect(planRequest(CONFIGURATION, KEY, 'finished').finishesAlone).toBe(true);
+    expect(planRequest(CONFIGURATION, KEY, 'slow').finishesAlone).toBe(false);
   });
 
   test('refuses a model that the key may not use, known or not', () => {

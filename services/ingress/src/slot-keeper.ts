@@ -20,9 +20,9 @@ export class SlotKeeper implements Disposable {
   readonly #held = new Map<string, HeldSlots>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(bus: Pick<Bus, 'send'>, renewalIntervalMs = RENEWAL_INTERVAL_MS) {
+  constructor(bus: Pick<Bus, 'send'>) {
     this.#bus = bus;
-    this.#timer = setInterval(() => this.#renew(), renewalIntervalMs).unref();
+    this.#timer = setInterval(() => this.#renew(), RENEWAL_INTERVAL_MS).unref();
   }
 
   hold(slots: HeldSlots): void {

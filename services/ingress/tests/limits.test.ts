@@ -7,6 +7,7 @@ import {
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
 import {
+  ADMIN_KEY,
   allowed,
   answering,
   attemptedBy,
@@ -63,6 +64,28 @@ describe('a limit of concurrency', () => {
       ],
     ]);
     expect(response.headers.get('x-ratelimit-limit-requests')).toBe('10');
+  });
+
+  test('of the key outranks the one for all', async () => {
+    const { gateway, reserved } = await startWithSlots();
+    const created = await fetch(`${gateway.origin}/admin/v1/keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'app', tenant: 'acme', concurrency: 7 }),
+    });
+    const { id, key } = (await created.json()) as { id: string; key: string };
+    await waitFor(
+      async () => {
+        const headers = { authorization: `Bearer ${key}` };
+        return (await gateway.post(chat(), { headers })).status === 200;
+      },
+      { what: 'the key to be known' },
+    );
+    expect(reserved.at(-1)?.limits).toContainEqual({
+      scope: `key:${id}`,
+      kind: 'concurrency',
+      amount: 7,
+    });
   });
 
   test('refuses with its own reason, and nothing is given back', async () => {
