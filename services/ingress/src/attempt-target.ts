@@ -11,6 +11,7 @@ import {
   NO_USAGE,
   toGatewayError,
 } from '@gateway/protocol';
+import type { BudgetShare, ByteBudget } from './byte-budget.ts';
 import type { ClientReply } from './client-reply.ts';
 import { finalEventStart } from './final-event.ts';
 import type { Ledger } from './ledger.ts';
@@ -30,12 +31,18 @@ export interface AttemptContext {
   readonly deadlineAt: number;
   readonly bus: Bus;
   readonly ledger: Ledger;
+  /** What answers that are collected whole may take. */
+  readonly byteBudget: ByteBudget;
+  /** Aborts when whatever still runs must end. */
+  readonly drainEnding: AbortSignal;
 }
 
 export interface FailedAttempt {
   readonly error: GatewayError;
   /** Whether the provider was called, or may have been. */
   readonly called: boolean;
+  /** Whether no other attempt could do better. */
+  readonly isFinal: boolean;
 }
 
 /** Resolves with nothing once the client was answered, or with what went wrong. Never rejects. */
@@ -54,13 +61,16 @@ export async function attemptTarget(
       { requestId: inference.requestId, attempt, deadlineAt },
     );
   } catch (error) {
-    return { error: toGatewayError(error), called: false };
+    return { error: toGatewayError(error), called: false, isFinal: false };
   }
   const cancel = () => call.cancel(toGatewayError(reply.gone.reason));
+  const end = () => call.cancel(shuttingDown());
+  context.drainEnding.addEventListener('abort', end, { once: true });
   if (!finishesAlone) reply.gone.addEventListener('abort', cancel, { once: true });
   const delivered: Delivered = { textBytes: 0 };
   try {
-    const { error, event } = await relay(call, inference, delivered, context).catch(broken);
+    const relayed = await relay(call, inference, delivered, context).catch(broken);
+    const { error, event, isFinal = false } = relayed;
     if (event) record.attempted(event);
     else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
       const lost = lostAttempt(inference, { attempt, startedAt, error, delivered }, context);
@@ -69,10 +79,16 @@ export async function attemptTarget(
         // `finished` counts the attempt as well, and goes on trying until it is stored.
       });
     }
-    return error && { error, called: record.knowsAttempt(attempt) };
+    return error && { error, called: record.knowsAttempt(attempt), isFinal };
   } finally {
+    context.drainEnding.removeEventListener('abort', end);
     reply.gone.removeEventListener('abort', cancel);
   }
+}
+
+/** Said to clients whose requests outlast the time to drain. */
+export function shuttingDown(): GatewayError {
+  return new GatewayError('shutting_down', 'This gateway is shutting down. Try again.');
 }
 
 /** How much of the answer came. */
@@ -83,6 +99,7 @@ interface Delivered {
 interface RelayOutcome {
   readonly error?: GatewayError;
   readonly event?: AttemptedEvent;
+  readonly isFinal?: boolean;
 }
 
 /** Something in our own code broke; leaving the loop over the frames has cancelled the call. */
@@ -94,10 +111,10 @@ async function relay(
   call: OutgoingCall<InferenceHead>,
   inference: InferenceRequest,
   delivered: Delivered,
-  { reply, record }: AttemptContext,
+  { reply, record, byteBudget }: AttemptContext,
 ): Promise<RelayOutcome> {
   let head: InferenceHead | undefined;
-  const whole = new WholeAnswer();
+  using whole = new WholeAnswer(byteBudget.share('answer'));
   // Clients hang up as soon as they read the final event, so it waits until the attempt is recorded.
   let final: Uint8Array = new Uint8Array();
   for await (const frame of call) {
@@ -118,18 +135,22 @@ async function relay(
           const start = finalEventStart(bytes);
           final = bytes.subarray(start);
           await reply.write(bytes.subarray(0, start));
-        } else if (!whole.add(frame.bytes)) {
-          call.cancel(tooLarge());
+        } else {
+          whole.add(frame.bytes);
+          if (whole.refusal) call.cancel(whole.refusal.error);
         }
         break;
       case 'error':
         // The worker's word for a call that we cancelled says nothing of why.
-        return whole.isTooLarge ? { ...frame, error: tooLarge() } : frame;
+        return { ...frame, ...whole.refusal };
       case 'end':
-        if (whole.isTooLarge) return { error: tooLarge(), event: frame.event };
+        if (whole.refusal) return { ...whole.refusal, event: frame.event };
         record.attempted(frame.event);
         if (inference.stream) reply.end(final);
-        else if (head) sendWhole(head, whole.bytes(), reply, record);
+        else if (head) {
+          sendWhole(head, whole.bytes(), reply, record);
+          whole.heldUntil(reply.settled());
+        }
         return {};
     }
   }
@@ -159,23 +180,35 @@ function tooLarge(): GatewayError {
   return new GatewayError('provider_bad_response', 'The answer of the provider is too large.');
 }
 
-class WholeAnswer {
+class WholeAnswer implements Disposable {
+  readonly #share: BudgetShare;
   #pieces: Uint8Array[] = [];
   #length = 0;
+  #refusal: Required<Pick<RelayOutcome, 'error' | 'isFinal'>> | undefined;
+  #isHeld = false;
 
-  get isTooLarge(): boolean {
-    return this.#length > WHOLE_ANSWER_BYTES_MAX;
+  constructor(share: BudgetShare) {
+    this.#share = share;
   }
 
-  /** False, and nothing kept, once the answer is too large. */
-  add(bytes: Uint8Array): boolean {
+  /** Why the answer is not kept: it is too large, or there is no room for it. */
+  get refusal(): Required<Pick<RelayOutcome, 'error' | 'isFinal'>> | undefined {
+    return this.#refusal;
+  }
+
+  add(bytes: Uint8Array): void {
+    if (this.#refusal) return;
     this.#length += bytes.length;
-    if (this.isTooLarge) {
-      this.#pieces = [];
-      return false;
+    try {
+      if (this.#length > WHOLE_ANSWER_BYTES_MAX) throw tooLarge();
+      this.#share.growTo(this.#length);
+      this.#pieces.push(bytes);
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      this.drop();
+      // Another answer would find no more room, and cost again.
+      this.#refusal = { error, isFinal: error.code === 'overloaded' };
     }
-    this.#pieces.push(bytes);
-    return true;
   }
 
   drop(): void {
@@ -184,6 +217,16 @@ class WholeAnswer {
 
   bytes(): Uint8Array {
     return Buffer.concat(this.#pieces);
+  }
+
+  /** Its room is taken until the client has it. */
+  heldUntil(settled: Promise<void>): void {
+    this.#isHeld = true;
+    void settled.then(() => this.#share.release());
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isHeld) this.#share.release();
   }
 }
 

@@ -10,30 +10,39 @@ const held = getMeter('ingress').createUpDownCounter('gateway.ingress.buffered_b
   description: 'Bytes of requests and whole answers that are reserved',
 });
 
+/** What the bytes are of. */
+export type Held = 'request' | 'answer';
+
+/**
+ * Of the budget, requests may take what is left of a half: the answers of those that run have been
+ * paid for, and find room in the other half.
+ */
+const REQUEST_SHARE = 0.5;
+
 export class ByteBudget {
-  readonly #bytesMax: number;
+  readonly #bytesMax: Readonly<Record<Held, number>>;
   #reserved = 0;
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.#bytesMax = { request: Math.floor(bytesMax * REQUEST_SHARE), answer: bytesMax };
   }
 
   get reserved(): number {
     return this.#reserved;
   }
 
-  /** Throws `overloaded` when so many bytes would not fit now. Reserves nothing. */
+  /** Throws `overloaded` when a request of so many bytes would not fit now. Reserves nothing. */
   checkRoom(bytes: number): void {
-    if (this.#reserved + bytes > this.#bytesMax) throw shed('bytes');
+    if (this.#reserved + bytes > this.#bytesMax.request) throw shed('bytes');
   }
 
   /** A share of the budget that starts empty. */
-  share(): BudgetShare {
-    return new BudgetShare((bytes) => this.#take(bytes));
+  share(held: Held): BudgetShare {
+    return new BudgetShare((bytes) => this.#take(bytes, this.#bytesMax[held]));
   }
 
-  #take(bytes: number): boolean {
-    if (this.#reserved + bytes > this.#bytesMax) return false;
+  #take(bytes: number, bytesMax: number): boolean {
+    if (bytes > 0 && this.#reserved + bytes > bytesMax) return false;
     this.#reserved += bytes;
     held.add(bytes);
     return true;

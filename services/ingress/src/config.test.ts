@@ -60,11 +60,11 @@ describe('readSettings', () => {
     }
   });
 
-  test('needs room for at least one body', () => {
+  test('needs room for at least one body and its answer', () => {
     const body = { ...PEPPER, GATEWAY_MAX_BODY_BYTES: '2048' };
-    expect(problemsOf({ ...body, GATEWAY_MAX_BUFFERED_BYTES: '2048' })).toEqual([]);
-    expect(problemsOf({ ...body, GATEWAY_MAX_BUFFERED_BYTES: '2047' })).toEqual([
-      'GATEWAY_MAX_BUFFERED_BYTES must be at least GATEWAY_MAX_BODY_BYTES',
+    expect(problemsOf({ ...body, GATEWAY_MAX_BUFFERED_BYTES: '4096' })).toEqual([]);
+    expect(problemsOf({ ...body, GATEWAY_MAX_BUFFERED_BYTES: '4095' })).toEqual([
+      'GATEWAY_MAX_BUFFERED_BYTES must be at least twice GATEWAY_MAX_BODY_BYTES',
     ]);
   });
 

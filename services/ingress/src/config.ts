@@ -145,8 +145,8 @@ function readEdge(environment: Environment) {
     },
     environment,
     ({ apiKey, adminKey, trustedProxies, bodyBytesMax, bufferedBytesMax }, report) => {
-      if (bufferedBytesMax < bodyBytesMax) {
-        report('GATEWAY_MAX_BUFFERED_BYTES must be at least GATEWAY_MAX_BODY_BYTES');
+      if (bufferedBytesMax < 2 * bodyBytesMax) {
+        report('GATEWAY_MAX_BUFFERED_BYTES must be at least twice GATEWAY_MAX_BODY_BYTES');
       }
       if (apiKey && adminKey && apiKey.reveal() === adminKey.reveal()) {
         report('GATEWAY_API_KEY and GATEWAY_ADMIN_KEY must differ');

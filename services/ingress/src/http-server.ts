@@ -193,11 +193,11 @@ function takeJsonOnly(app: FastifyInstance, { bodyBytesMax, budget }: HttpServer
   const bytesMaxOf = (request: FastifyRequest) => request.routeOptions.bodyLimit ?? bodyBytesMax;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, request.held ?? budget.share(), { bytesMax: bytesMaxOf(request) }),
+    readBody(payload, request.held ?? budget.share('request'), { bytesMax: bytesMaxOf(request) }),
   );
   app.addHook('preParsing', async (request, reply) => {
     if (request.method === 'GET' || request.is404) return;
-    const held = budget.share();
+    const held = budget.share('request');
     request.held = held;
     reply.raw.once('close', () => held.release());
     if (request.method === 'DELETE') return;

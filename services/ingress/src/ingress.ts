@@ -71,7 +71,8 @@ export async function startIngress(
   });
   const storedAnswers = new StoredAnswers(bus, logger);
   const retryBudget = new RetryBudget();
-  const path = { bus, ledger, configuration, limits, storedAnswers, retryBudget, logger };
+  const admitted = { bus, ledger, configuration, limits, storedAnswers, retryBudget, logger };
+  const path = { ...admitted, byteBudget: budget, drainEnding: context.drainEnding };
   inference(app, path, running, settings.pepper);
   keptResponses(app, { bus, configuration, pepper: settings.pepper });
   models(app, new ModelList(bus, configuration));

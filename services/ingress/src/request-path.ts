@@ -19,6 +19,7 @@ import {
   toGatewayError,
 } from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';
+import type { ByteBudget } from './byte-budget.ts';
 import type { ClientEdge, RequestFacts } from './client-edge.ts';
 import type { ClientReply } from './client-reply.ts';
 import type { Ledger } from './ledger.ts';
@@ -51,6 +52,9 @@ export interface RequestPath {
   readonly limits: Limits;
   readonly storedAnswers: StoredAnswers;
   readonly retryBudget: RetryBudget;
+  readonly byteBudget: ByteBudget;
+  /** Aborts when whatever still runs must end. */
+  readonly drainEnding: AbortSignal;
   readonly logger: Logger;
 }
 
@@ -80,10 +84,9 @@ export async function answerInference(
     if (stored === 'miss') record.missed();
     if (typeof stored === 'object') await replay(stored, facts, reply, record);
     else {
-      const { bus, ledger } = path;
       const { parsed } = facts;
       const { finishesAlone } = plan;
-      const context = { request, parsed, finishesAlone, reply, record, deadlineAt, bus, ledger };
+      const context = { ...path, request, parsed, finishesAlone, reply, record, deadlineAt };
       const inference = inferenceRequest(request, edge, facts, plan, cache, path);
       await tryTargets(inference, plan, context, path.retryBudget);
     }

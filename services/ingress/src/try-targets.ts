@@ -1,14 +1,15 @@
 /** The targets of a plan, tried until one answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError, type InferenceRequest } from '@gateway/protocol';
-import { type AttemptContext, attemptTarget } from './attempt-target.ts';
+import { type AttemptContext, attemptTarget, shuttingDown } from './attempt-target.ts';
 import type { Plan } from './plan.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { type Failure, nextAttempt } from './retry-policy.ts';
 
 /**
  * Resolves once the client was answered. Throws the last failure when `retry-policy.ts` gives up, the
- * budget is spent, a byte has gone out, or the client has left: nothing new is tried for nobody.
+ * budget is spent, a byte has gone out, or the client has left: nothing new is tried for nobody. Throws
+ * `shutting_down` when the time to drain ends.
  */
 export async function tryTargets(
   inference: Omit<InferenceRequest, 'target'>,
@@ -17,7 +18,7 @@ export async function tryTargets(
   budget: RetryBudget,
 ): Promise<void> {
   using _ = budget.enter();
-  const { reply, deadlineAt } = context;
+  const { reply, deadlineAt, drainEnding } = context;
   const failures: Failure[] = [];
   for (;;) {
     const now = Date.now();
@@ -27,11 +28,12 @@ export async function tryTargets(
     if (next.kind === 'give-up' || target === undefined) throw lastOf(failures);
     using room = next.isBudgeted ? budget.take() : undefined;
     if (next.isBudgeted && room === undefined) throw lastOf(failures);
-    await pause(next.waitMs, reply.gone);
+    await pause(next.waitMs, reply.gone, drainEnding);
     const attempt = failures.length + 1;
     const failure = await attemptTarget({ ...inference, target }, attempt, context);
     if (failure === undefined) return;
-    if (reply.begun || reply.gone.aborted) throw failure.error;
+    if (drainEnding.aborted && !reply.gone.aborted) throw shuttingDown();
+    if (reply.begun || reply.gone.aborted || failure.isFinal) throw failure.error;
     failures.push({ ...failure, target: next.target });
   }
 }
@@ -40,8 +42,12 @@ function lastOf(failures: readonly Failure[]): GatewayError {
   return failures.at(-1)?.error ?? new GatewayError('internal', 'The plan has no target.');
 }
 
-/** Throws the reason of the signal when it has aborted, or does meanwhile. */
-async function pause(waitMs: number, gone: AbortSignal): Promise<void> {
-  if (waitMs > 0) await sleep(waitMs, undefined, { signal: gone }).catch(() => undefined);
+/** Throws when the client has left or the process must end, or they do meanwhile. */
+async function pause(waitMs: number, gone: AbortSignal, drainEnding: AbortSignal): Promise<void> {
+  if (waitMs > 0) {
+    const signal = AbortSignal.any([gone, drainEnding]);
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+  }
   gone.throwIfAborted();
+  if (drainEnding.aborted) throw shuttingDown();
 }

@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest';
 import {
   ADMIN_KEY,
   answering,
+  attemptedBy,
   CLIENT_KEY,
   chat,
   errorOf,
   type Harness,
+  openAnswer,
   startHarness,
   type WorkerHandler,
 } from './ingress-harness.ts';
@@ -65,7 +67,7 @@ describe('the bytes that are held', () => {
   const BOUND = 4_096;
   const environment = {
     GATEWAY_MAX_BODY_BYTES: String(BOUND),
-    GATEWAY_MAX_BUFFERED_BYTES: String(BOUND),
+    GATEWAY_MAX_BUFFERED_BYTES: String(2 * BOUND),
   };
   const sized = (bytes: number) => {
     const empty = JSON.stringify(chat({ user: '' })).length;
@@ -84,6 +86,33 @@ describe('the bytes that are held', () => {
     goOn();
     expect([(await first).status, (await second).status]).toEqual([200, 200]);
     expect((await gateway.post(sized(BOUND))).status).toBe(200);
+  });
+
+  const answeringBytes =
+    (bytes: () => number): WorkerHandler =>
+    async (call) => {
+      openAnswer(call);
+      await call.data(Buffer.alloc(bytes(), 'a'));
+      await call.end(attemptedBy(call));
+    };
+
+  test('are those of answers that are not streamed, too, and one past is paid for once', async () => {
+    let bytes = 2 * BOUND - 200;
+    const worker = answeringBytes(() => bytes);
+    const gateway = await startHarness({ worker, environment });
+    const model = 'two-targets';
+    const empty = JSON.stringify(chat({ model, user: '' })).length;
+    const ask = () => gateway.post(chat({ model, user: 'a'.repeat(200 - empty) }));
+    for (let count = 0; count < 2; count += 1) {
+      const fitting = await ask();
+      expect([fitting.status, (await fitting.text()).length]).toEqual([200, bytes]);
+    }
+    bytes += 1;
+    const response = await ask();
+    await expectShed(response);
+    const event = await gateway.finished(response.headers.get('x-request-id'));
+    expect(event).toMatchObject({ ended: 'failed', errorCode: 'overloaded', attempts: 1 });
+    expect(gateway.reached.worker).toBe(3);
   });
 
   test('are given back by a client that leaves within its body', async () => {

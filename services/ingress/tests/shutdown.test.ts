@@ -9,6 +9,7 @@ import {
   CLIENT_KEY,
   chat,
   EVENTS,
+  errorOf,
   openAnswer,
   startHarness,
   type WorkerHandler,
@@ -27,6 +28,13 @@ function halting(): { worker: WorkerHandler; goOn: () => void } {
   };
   return { worker, goOn: rest.resolve };
 }
+
+/** A worker that accepts a call and answers its end alone. */
+const waitingForEver: WorkerHandler = async (call) => {
+  call.accept();
+  await new Promise((resolve) => call.signal.addEventListener('abort', resolve));
+  await call.fail(call.signal.reason, attemptedBy(call));
+};
 
 const POST = [
   'POST /v1/chat/completions HTTP/1.1',
@@ -108,6 +116,41 @@ describe('an ingress that is about to stop', () => {
     await stopping;
     expect(connection.wasReset).toBe(false);
   });
+});
+
+describe('an ingress whose time to drain is ending', () => {
+  test('says so in a stream that still runs, and records it', async () => {
+    const gateway = await startHarness({ worker: halting().worker });
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(request(chat({ stream: true })));
+    await waitFor(() => connection.received.includes(EVENTS[0] ?? ''), { what: 'the stream' });
+    const stopping = gateway.stop();
+    gateway.endDrain();
+    await connection.closed();
+    await stopping;
+    expect(connection.received).toMatch(/data: \{"error":\{[^\n]*"code":"shutting_down"\}\}\n\n/);
+    expect(connection.received.endsWith('0\r\n\r\n')).toBe(false);
+    const event = await gateway.finished(null);
+    expect(event).toMatchObject({ ended: 'interrupted', errorCode: 'shutting_down', attempts: 1 });
+  });
+
+  test.for(['one-target', 'two-targets'])(
+    'answers a request that still waits with 503, and tries nothing more: %s',
+    async (model) => {
+      const gateway = await startHarness({ worker: waitingForEver });
+      const answer = gateway.post(chat({ model }));
+      await waitFor(() => gateway.reached.worker === 1, { what: 'the call' });
+      const stopping = gateway.stop();
+      gateway.endDrain();
+      const response = await answer;
+      expect(response.status).toBe(503);
+      expect(await errorOf(response)).toMatchObject({ code: 'shutting_down' });
+      await stopping;
+      expect(gateway.reached.worker).toBe(1);
+      const event = await gateway.finished(response.headers.get('x-request-id'));
+      expect(event).toMatchObject({ ended: 'failed', errorCode: 'shutting_down', attempts: 1 });
+    },
+  );
 });
 
 describe('an ingress that stops', () => {
