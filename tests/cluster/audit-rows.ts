@@ -18,6 +18,7 @@ export interface AttemptOnRow {
 export interface LedgerRow {
   readonly request_id: string;
   readonly key_id: string;
+  readonly endpoint: string;
   readonly model: string;
   readonly status: number | null;
   readonly ended: string | null;

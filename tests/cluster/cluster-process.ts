@@ -138,6 +138,15 @@ export class ClusterProcess {
     return (await this.#ask('/metrics')).text();
   }
 
+  /** The sum of a metric over its labels; 0 when there is none. */
+  async metric(name: string): Promise<number> {
+    const lines = (await this.metrics()).split('\n');
+    const values = lines
+      .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+      .map((line) => Number(line.slice(line.lastIndexOf(' '))));
+    return values.reduce((total, value) => total + value, 0);
+  }
+
   /** SIGKILL; resolves once the process is gone. */
   async kill(): Promise<void> {
     this.node.kill('SIGKILL');

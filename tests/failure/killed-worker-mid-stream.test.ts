@@ -29,7 +29,7 @@ test('a client is told that its stream broke, and never takes the part for the w
   for (const row of await rows(answers.map(({ requestId }) => requestId ?? ''))) {
     const [attempt] = row.attempt_details;
     expect(row).toMatchObject({ status: 200, ended: 'interrupted', assumed: true });
-    expect(attempt).toMatchObject({ error_code: 'worker_lost', usage_source: 'unknown' });
+    expect(attempt).toMatchObject({ error_code: 'worker_lost', usage_source: 'estimated' });
   }
   await worker.start();
 });

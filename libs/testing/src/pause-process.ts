@@ -6,8 +6,9 @@ function allThreadsStopped(pid: number): boolean {
   try {
     return readdirSync(`/proc/${pid}/task`).every((thread) => {
       const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-      // The state is the first field after the command in parentheses.
-      return stat.slice(stat.lastIndexOf(')')).startsWith(') T');
+      // The state is the first field after the command in parentheses: stopped, or ended and not yet
+      // taken note of by a parent that is stopped, too.
+      return /^\) [TZX]/.test(stat.slice(stat.lastIndexOf(')')));
     });
   } catch {
     return true;

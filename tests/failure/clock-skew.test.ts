@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { useCluster } from './use-cluster.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** A process whose clock is wrong by so much. */
+function skewed(byMs: number): readonly string[] {
+  const script = `const now = Date.now; Date.now = () => now() + ${byMs};`;
+  return ['--import', `data:text/javascript,${encodeURIComponent(script)}`];
+}
+
+const cluster = useCluster({ processes: { 'provider-worker': 2, 'rate-limiter': 2 } });
+
+test.each([-HOUR_MS, -600_000, -1_000, 1_000, 600_000, HOUR_MS])(
+  'a worker whose clock is off by %i ms says so and takes no work',
+  async (byMs) => {
+    const { ask, process } = cluster();
+    const worker = process('provider-worker-2');
+    await worker.kill();
+    worker.launch({ nodeArguments: skewed(byMs) });
+    const answers = [];
+    // It hears of the skew with the first request, which it may fail.
+    for (let round = 0; round < 8; round += 1) answers.push(await ask());
+    for (const { status } of answers) expect([200, 502, 503, 504]).toContain(status);
+    expect((await worker.notReady()).failing).not.toEqual({});
+    const after = await Promise.all(Array.from({ length: 10 }, () => ask()));
+    expect(after.map(({ status }) => status)).toEqual(Array(10).fill(200));
+    await worker.restart();
+  },
+);
+
+test('limits are counted by the clock of Redis, whatever the clocks of the limiters', async () => {
+  const { ask, process, createKey } = cluster();
+  const { key } = await createKey({ limit: { requests: 10, window_seconds: 600 } });
+  const limiter = process('rate-limiter-2');
+  await limiter.kill();
+  await limiter.start({ nodeArguments: skewed(HOUR_MS) });
+  const statuses = [];
+  for (let round = 0; round < 20; round += 1) {
+    statuses.push((await ask({}, { key })).status);
+  }
+  expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+  await limiter.restart();
+});
