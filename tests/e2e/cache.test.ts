@@ -117,7 +117,7 @@ describe.each(gatewayKinds)('the cache of the $name gateway', (kind) => {
   });
 
   test('holds no answer that was not complete', async () => {
-    const failing = { messages: [prompt('sim:status=500x1-then-ok;nonce=failed-once')] };
+    const failing = { messages: [prompt('sim:status=500x2-then-ok;nonce=failed-once')] };
     expect((await ask(failing)).status).toBe(502);
     expect(outcome(await ask(failing))).toBe('miss');
     const cut = { messages: [prompt('sim:tokens=20;cut=after:5;nonce=cut')], stream: true };
