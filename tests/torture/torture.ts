@@ -105,6 +105,9 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   progress.stop();
   print('healed, waiting for quiet');
   const unrest = await untilQuiet(cluster, QUIET_TIMEOUT_MS);
+  for (const { id, lines } of cluster.processes) {
+    await writeFile(join(directory, `${id}.log`), lines.join('\n'));
+  }
   print(`left: ${JSON.stringify(unrest)}`);
   const history: History = {
     canaries: CANARIES,

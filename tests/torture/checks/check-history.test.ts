@@ -111,6 +111,10 @@ describe('1: the row says what the client saw', () => {
     ['1 the row is of the key key-2', withRow({ keyId: 'key-2' })],
     ['1 the client was told another id, request-9', withEntry({ requestId: 'request-9' })],
     ['1 the end is assumed, and no ingress was killed', withRow({ finishedAssumed: true })],
+    [
+      '1 the gateway says that it failed, with 500',
+      withEntry({ status: 500, end: 'refused', errorMessage: 'The gateway failed to do it.' }),
+    ],
     ['1 the client got no answer in any time', withEntry({ end: 'silent' })],
   ])('%s', (what, spoil) => {
     expect(violationsOf(historyOf(spoil))).toContain(what);
@@ -119,6 +123,10 @@ describe('1: the row says what the client saw', () => {
   test('an assumed end is right where an ingress was killed', () => {
     const spoil = withRow({ finishedAssumed: true, ended: 'abandoned', status: 500 });
     expect(violationsOf(historyOf(spoil, { faults: [killedIngress] }))).toEqual([]);
+    const afterwards = { ...killedIngress, startedAt: SPOILED.at + 95 };
+    expect(violationsOf(historyOf(spoil, { faults: [afterwards] }))).toEqual([]);
+    const other = { ...killedIngress, target: 'ingress-2' };
+    expect(violationsOf(historyOf(spoil, { faults: [other] }))).toHaveLength(1);
     const pausedIngress = { ...killedIngress, kind: 'pause' };
     expect(violationsOf(historyOf(spoil, { faults: [pausedIngress] }))).toHaveLength(1);
   });

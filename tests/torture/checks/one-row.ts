@@ -4,6 +4,9 @@ import { type HistoryIndex, isKillOf } from './history-index.ts';
 
 export type Verdict = 'ok' | 'lost' | 'duplicated' | 'phantom' | 'unknown';
 
+/** The end of a request is recorded right after its answer; an ingress may be killed in between. */
+const RECORDED_WITHIN_MS = 1_000;
+
 /** An answer that says that nothing could be written down; not every dialect has room for a code. */
 export function saysUnrecorded({ status, errorCode, errorMessage }: JournalEntry): boolean {
   if (status !== 503) return false;
@@ -41,6 +44,9 @@ export function checkRows(index: HistoryIndex): RowCheck {
     if (verdict === 'lost' || verdict === 'duplicated') {
       violations.push({ ...about, what: `${verdict}: ${rows.length} rows` });
     }
+    if (/^The gateway failed/.test(entry.errorMessage ?? '')) {
+      violations.push({ ...about, what: `the gateway says that it failed, with ${entry.status}` });
+    }
     if (entry.end === 'silent') {
       violations.push({ ...about, what: 'the client got no answer in any time' });
     }
@@ -68,7 +74,8 @@ function problemsOf(entry: JournalEntry, row: RequestRow, index: HistoryIndex): 
   if (row.status === null || row.ended === null) return [...problems, 'the row has no end'];
   if (row.finishedAssumed) {
     const { sentAt, endedAt } = entry;
-    const wasKilled = index.disturbed(sentAt, endedAt, isKillOf('ingress'));
+    const recordedAt = endedAt + RECORDED_WITHIN_MS;
+    const wasKilled = index.disturbed(sentAt, recordedAt, isKillOf(entry.ingress));
     return wasKilled ? problems : [...problems, 'the end is assumed, and no ingress was killed'];
   }
   if (saysUnrecorded(entry)) return problems;
