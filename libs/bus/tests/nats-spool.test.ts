@@ -7,6 +7,8 @@ import {
   consumers,
   eventMessageId,
   headers as headerNames,
+  inferenceEndpoint,
+  newRequestId,
   streams,
 } from '@gateway/protocol';
 import { type RunningServer, waitFor } from '@gateway/testing';
@@ -15,7 +17,17 @@ import { connect } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, RECORD_TIMEOUT_MS } from '../src/bus.ts';
 import { eventsOf } from './contract/recorded-events.ts';
-import { controlEvent, rejection } from './contract/sample-messages.ts';
+import {
+  attempted,
+  callOptions,
+  collect,
+  controlEvent,
+  errorOf,
+  HEAD,
+  inferenceRequest,
+  newProvider,
+  rejection,
+} from './contract/sample-messages.ts';
 import {
   connectAs,
   passwordOf,
@@ -39,7 +51,7 @@ beforeEach(async () => {
   onTestFinished(async () => {
     await server.restart();
     await provision(server);
-    await eventsOf({ connect: (service) => open(service), kill: async () => {} }, '');
+    await eventsOf({ connect: open, kill: async () => {} }, '');
     await rm(directory, { recursive: true, force: true });
   });
 });
@@ -83,7 +95,7 @@ async function storedIds(count: number): Promise<string[]> {
 }
 
 const drained = (bus: Bus) =>
-  waitFor(() => bus.spool.events === 0, { what: 'an empty spool', timeoutMs: 20_000 });
+  waitFor(() => bus.spool.bytes === 0, { what: 'an empty spool', timeoutMs: 20_000 });
 
 function events(count: number, size = 0): ControlEvent[] {
   return Array.from({ length: count }, () => ({ ...controlEvent(), actorKeyId: 'x'.repeat(size) }));
@@ -106,7 +118,7 @@ describe('a server that is killed', () => {
     const backAt = performance.now();
     await drained(bus);
     expect(performance.now() - backAt).toBeLessThan(RECOVERY_MAX_MS);
-    expect(bus.spool.bytes).toBe(0);
+    expect(bus.spool.events).toBe(0);
     expect(await storedIds(500)).toEqual(idsOf(recorded));
   });
 
@@ -128,6 +140,40 @@ describe('a server that is killed', () => {
 });
 
 describe('a server that hangs', () => {
+  test('and dies loses no attempt that was on its way to it and its caller', async () => {
+    const endpoint = inferenceEndpoint(newProvider());
+    const [ingress, worker] = [await open('ingress'), await open('provider-worker')];
+    const proceed = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    await worker.serve(
+      endpoint,
+      async (incoming) => {
+        incoming.accept();
+        incoming.head(HEAD);
+        await proceed.promise;
+        await incoming.end(attempted(incoming.requestId));
+        ended.resolve();
+      },
+      { concurrencyMax: 1 },
+    );
+    const requestId = newRequestId();
+    const value = inferenceRequest('demo', requestId);
+    const call = ingress.call(endpoint, { value }, callOptions(requestId));
+    const iterator = call[Symbol.asyncIterator]();
+    await iterator.next();
+    await iterator.next();
+    server.pause();
+    proceed.resolve();
+    await ended.promise;
+    await server.kill();
+    expect(errorOf(await collect(call)).code).toBe('stream_interrupted');
+    await waitFor(() => worker.spool.events === 1, { what: 'the attempt to be spooled' });
+    await server.restart();
+    await drained(worker);
+    const stored = await eventsOf({ connect: open, kill: async () => {} }, requestId);
+    expect(stored).toMatchObject([{ kind: 'attempted', assumed: false }]);
+  });
+
   test('delays the first record alone, and gets what it missed when it goes on', async () => {
     const bus = await open();
     server.pause();

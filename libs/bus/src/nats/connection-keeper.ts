@@ -107,6 +107,11 @@ export class ConnectionKeeper {
     return this.#outage;
   }
 
+  /** Whether the bus ends the connection, and not an outage. */
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
   /** Resolves with the first connection; rejects when there will be none. */
   get whenConnected(): Promise<NatsConnection> {
     return this.#first.promise;

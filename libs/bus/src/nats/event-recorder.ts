@@ -65,9 +65,11 @@ export class EventRecorder {
     }
     try {
       await spool.append(message);
-    } catch {
+    } catch (refusal) {
       // It may be full and JetStream back, with much to be replayed first.
-      await this.#store(message);
+      await this.#store(message).catch((error: unknown) => {
+        throw isUnavailable(error) ? refusal : error;
+      });
     }
   }
 

@@ -31,6 +31,7 @@ import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-ca
 import { pullBody } from './body-pieces.ts';
 import { drainable } from './drainable.ts';
 import { eventHeaders } from './event-publisher.ts';
+import { HandedOverEvents } from './handed-over-events.ts';
 import { carrierOf, decodeMessage, isNoResponders, type RawMessage } from './message-format.ts';
 import type { CallsSetup } from './outgoing-calls.ts';
 
@@ -61,14 +62,17 @@ interface OpenCall {
 export class IncomingCalls {
   readonly #setup: CallsSetup;
   readonly #calls = new Map<string, OpenCall>();
+  readonly #handedOver: HandedOverEvents;
   #subscribed: Promise<void> | undefined;
   #probing = false;
 
   constructor(setup: CallsSetup) {
     this.#setup = setup;
+    this.#handedOver = new HandedOverEvents(setup.clock);
     setup.keeper.listen({
       lost: () => {
         for (const { machine } of [...this.#calls.values()]) machine.busLost();
+        if (!setup.keeper.isClosing) this.#recordHandedOver();
       },
     });
   }
@@ -180,6 +184,7 @@ export class IncomingCalls {
           reply: subjects.reply({ ingress, request, attempt, leg: 'acknowledgement' }),
           headers: eventHeaders(event),
         });
+        this.#handedOver.add(event);
       },
       record: (event) => recorder.record(event),
       body: async (signal) => {
@@ -190,6 +195,15 @@ export class IncomingCalls {
       },
       closed: () => this.#calls.delete(callKey(request, attempt)),
     };
+  }
+
+  #recordHandedOver(): void {
+    const { recorder, logger } = this.#setup;
+    for (const event of this.#handedOver.takeAll()) {
+      recorder.record(event).catch((error: unknown) => {
+        logger?.error({ error, request_id: event.requestId }, 'an attempt may not be recorded');
+      });
+    }
   }
 
   #hop({ caller, requestId, attempt }: CallHeader): string {
