@@ -108,12 +108,12 @@ describe('RedisResponseStore', () => {
     await rm(obstacle, { force: true });
     await mkdir(obstacle);
     await admin.config('SET', 'save', '3600 1');
-    await admin.bgsave();
+    await waitFor(() => admin.bgsave(), { what: 'the save to start' });
     await waitFor(() => saved('err'), { what: 'the save to fail' });
     await expect(store.set(address, answer, 60)).rejects.toMatchObject({ code: 'internal' });
     expect((await store.get(address))?.entry).toEqual(answer.entry);
     await rmdir(obstacle);
-    await admin.bgsave();
+    await waitFor(() => admin.bgsave(), { what: 'the save to start' });
     await waitFor(() => saved('ok'), { what: 'the save to succeed' });
     await store.set(address, answer, 60);
     await admin.config('SET', 'save', '');

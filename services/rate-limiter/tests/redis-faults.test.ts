@@ -213,11 +213,12 @@ describe('the limiter', () => {
     await rm(obstacle, { force: true });
     await mkdir(obstacle);
     await admin.config('SET', 'save', '3600 1');
-    await admin.bgsave();
+    // After a synchronisation the append-only file is rewritten, and no save starts meanwhile.
+    await waitFor(() => admin.bgsave(), { what: 'the save to start' });
     await waitFor(() => saved('err'), { what: 'the save to fail' });
     await expectUnavailable();
     await rmdir(obstacle);
-    await admin.bgsave();
+    await waitFor(() => admin.bgsave(), { what: 'the save to start' });
     await waitFor(() => saved('ok'), { what: 'the save to succeed' });
     await expectRecovery();
     await admin.config('SET', 'save', '');
