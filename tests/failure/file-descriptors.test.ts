@@ -8,7 +8,8 @@ const CLIENTS = 60;
 /** What a process may open beyond what it has open. */
 const SPARE = 20;
 
-const cluster = useCluster();
+// A connection that could not be opened is an attempt of which the provider knows nothing.
+const cluster = useCluster({ unheardAttempts: true });
 
 function limitFiles(pid: number, count: number): void {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
