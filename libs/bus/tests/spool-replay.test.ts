@@ -1,0 +1,83 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GatewayError } from '@gateway/protocol';
+import { waitFor } from '@gateway/testing';
+import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../src/calls/clock.ts';
+import { SILENT } from '../src/log/durable-log.ts';
+import { REFUSED_EVENTS_MAX, RefusedEvents } from '../src/spool/refused-events.ts';
+import { SpoolDirectory } from '../src/spool/spool-directory.ts';
+import { REFUSALS_MAX, type ReplayPort, SpoolReplay } from '../src/spool/spool-replay.ts';
+import { logMessage, temporaryDirectory } from './in-process-fixture.ts';
+
+/** A spool with these events, whose replay goes to the port. */
+async function replaying(ids: readonly string[], port: ReplayPort) {
+  const directory = await temporaryDirectory();
+  const path = join(directory, 'instance');
+  const options = { path, bytesMax: 1024 * 1024, now: Date.now, logger: SILENT };
+  const spool = await SpoolDirectory.create(options);
+  for (const id of ids) await spool.append(logMessage(id));
+  const refused = join(directory, 'refused');
+  const replay = new SpoolReplay({
+    port,
+    sources: () => [spool],
+    refused: new RefusedEvents(refused),
+    clock: systemClock,
+    logger: SILENT,
+    replayed: () => {},
+  });
+  onTestFinished(async () => {
+    await replay.stop();
+    await spool.close();
+  });
+  return { spool, refused };
+}
+
+test('puts an event aside that fails while later ones are stored, and not before', async () => {
+  const asked: string[] = [];
+  const { spool, refused } = await replaying(['bad', 'a', 'b', 'c'], {
+    store: async ({ id }) => {
+      asked.push(id);
+      if (id === 'bad') throw new GatewayError('audit_unavailable', 'no answer');
+    },
+    isRefusal: () => false,
+  });
+  await waitFor(() => spool.events === 0, { what: 'an empty spool' });
+  expect(asked.filter((id) => id === 'bad')).toHaveLength(REFUSALS_MAX);
+  expect(asked.filter((id) => id !== 'bad')).toEqual(['a', 'b', 'c']);
+  expect(await readdir(refused)).toEqual(['bad.json']);
+});
+
+test('puts nothing aside while JetStream takes nothing', async () => {
+  let asked = 0;
+  let takes = false;
+  const stored: string[] = [];
+  const { spool, refused } = await replaying(['a', 'b', 'c'], {
+    store: async ({ id }) => {
+      asked += 1;
+      if (!takes) throw new GatewayError('audit_unavailable', 'full');
+      stored.push(id);
+    },
+    isRefusal: () => false,
+  });
+  await waitFor(() => asked > 2 * (REFUSALS_MAX + 1), { what: 'more tries than refusals' });
+  takes = true;
+  await waitFor(() => spool.events === 0, { what: 'an empty spool' });
+  expect(stored).toEqual(['a', 'b', 'c']);
+  await expect(readdir(refused)).rejects.toThrow('ENOENT');
+});
+
+test('keeps refused events up to the bound, and none past it', async () => {
+  const directory = join(await temporaryDirectory(), 'refused');
+  const refused = new RefusedEvents(directory);
+  await mkdir(directory);
+  const names = Array.from({ length: REFUSED_EVENTS_MAX - 1 }, (_, index) => `${index}.json`);
+  await Promise.all(names.map((name) => writeFile(join(directory, name), '{}')));
+  await refused.keep(logMessage('last'), 'too large');
+  await expect(refused.keep(logMessage('one-past'), 'too large')).rejects.toThrow(
+    `holds ${REFUSED_EVENTS_MAX} refused events`,
+  );
+  // The same one again, as after a crash between the two.
+  await refused.keep(logMessage('last'), 'too large');
+  expect(await readdir(directory)).toHaveLength(REFUSED_EVENTS_MAX);
+});
