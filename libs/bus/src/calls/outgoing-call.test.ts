@@ -89,6 +89,16 @@ describe('frames', () => {
     expect(call.control).toEqual([]);
   });
 
+  test('a consumer that waits for the end gives its window back once', async () => {
+    const call = started();
+    const frames = collect(call.machine);
+    call.stream();
+    call.receive('end', encodeEnd(event));
+    call.machine.acknowledged(true);
+    await frames;
+    expect(call.windows.openBytes).toBe(0);
+  });
+
   test('frames of another attempt are ignored', async () => {
     const call = started();
     call.stream();

@@ -282,10 +282,12 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     this.#phase = 'closed';
     this.#callOffTimer();
     this.#callOffDeadline();
+    // A consumer that waits takes the terminal frame at once, and with it gives the window back.
+    const gaveUp = this.#consumerDone;
     this.#queue.push(terminal);
     this.#queue.end();
     this.#setup.port.closed();
-    if (this.#consumerDone) this.#setup.windows.close(this.#setup.windowBytes);
+    if (gaveUp) this.#setup.windows.close(this.#setup.windowBytes);
   }
 
   /** The consumer asks for the frame after this one. */
