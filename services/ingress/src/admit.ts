@@ -6,6 +6,8 @@ import { authenticate } from './authenticate.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
 const HEADERS_MAX = 100;
+/** What a host and its port are written with: RFC 3986 §3.2.2. */
+const HOST = /^[\w.~%!$&'()*+,;=:[\]-]+$/;
 
 /** Who may use a route. A route that says nothing is closed. */
 export type Access = KeyRecord['role'] | 'public';
@@ -26,8 +28,8 @@ function checkFraming({ rawHeaders, headersDistinct, headers }: IncomingMessage)
   if (rawHeaders.length / 2 > HEADERS_MAX) {
     throw new GatewayError('headers_too_large', `At most ${HEADERS_MAX} headers are taken.`);
   }
-  if (headersDistinct.host?.length !== 1 || headers.host === '') {
-    throw badFraming('Exactly one Host header is needed.');
+  if (headersDistinct.host?.length !== 1 || !HOST.test(headers.host ?? '')) {
+    throw badFraming('Exactly one valid Host header is needed.');
   }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
     throw badFraming('The Expect header is not supported.');

@@ -45,6 +45,7 @@ describe('a body', () => {
     ['with a name twice', '{"model":"a","mod\\u0065l":"b"}', 'duplicate_key'],
     ['65 levels deep', deep(65), 'json_too_deep'],
     ['30,000 levels deep', '['.repeat(30_000), 'invalid_json'],
+    ['of 100,001 values', JSON.stringify(chat({ x: Array(100_001).fill(0) })), 'too_many_items'],
     ['without a model', '{"messages":[]}', 'missing_required_parameter', 'model'],
     ['with a model that is a number', JSON.stringify(chat({ model: 5 })), 'invalid_value', 'model'],
     ['with text for a number', JSON.stringify(chat({ n: '1' })), 'invalid_value', 'n'],
@@ -73,6 +74,7 @@ describe('a body', () => {
 
   test.for([
     '{"__proto__":{"polluted":true},"model":"one-target","messages":[{"role":"user","content":"a"}]}',
+    '{"\\u005f_proto__":{"polluted":true},"model":"one-target","messages":[{"role":"user","content":"a"}]}',
     '{"constructor":{"prototype":{"polluted":true}},"model":"one-target","messages":[{"role":"user","content":"a"}]}',
   ])('%s pollutes nothing', async (body) => {
     const gateway = await startHarness();
@@ -158,6 +160,9 @@ describe('a model', () => {
     'a b',
     '..',
     '$JS.API.STREAM.DELETE.AUDIT',
+    '_INBOX.x',
+    '\u202eone-target',
+    '\u043ene-target',
     'first/',
     '/x',
     '😀',
@@ -212,6 +217,7 @@ describe('a path', () => {
     ['PUT', '/admin/v1/keys', 'GET, POST'],
     ['PATCH', '/admin/v1/keys/abc', 'DELETE'],
     ['POST', '/livez', 'GET'],
+    ['PATCH', '/v1/messages', 'POST'],
   ] as const)('takes no %s of %s', async ([method, path, allow]) => {
     const gateway = await startHarness();
     const response = await fetch(`${gateway.origin}${path}`, { method });

@@ -20,6 +20,10 @@ function head(...lines: string[]): string {
   return `${START}Host: gateway\r\n${AUTHORIZATION}${JSON_TYPE}${lines.map((line) => `${line}\r\n`).join('')}\r\n`;
 }
 
+function get(host: string): string {
+  return `GET /v1/models HTTP/1.1\r\n${AUTHORIZATION}${host}\r\n\r\n`;
+}
+
 function whole(body = BODY, ...lines: string[]): string {
   return `${head(`Content-Length: ${Buffer.byteLength(body)}`, ...lines)}${body}`;
 }
@@ -47,6 +51,15 @@ describe('a request that is framed wrongly', () => {
     ['a space before the colon', head('Content-Length : 5'), 400, 'bad_request_framing'],
     ['a folded header', head('X-Folded: a', ' b'), 400, 'bad_request_framing'],
     ['a NUL in a header', head('X-Nul: a\0b'), 400, 'bad_request_framing'],
+    [
+      'a bare line feed',
+      head('X-A: a').replace('X-A: a\r\n', 'X-A: a\n'),
+      400,
+      'bad_request_framing',
+    ],
+    ['a bare carriage return', head('X-A: a\rb'), 400, 'bad_request_framing'],
+    ['a host with a space', get('Host: a b'), 400, 'bad_request_framing'],
+    ['a host with a path', get('Host: x/v1/models?'), 400, 'bad_request_framing'],
     ['a wrong chunk size', `${head(chunked)}xyz\r\n`, 400, 'bad_request_framing'],
     ['two hosts', head('Host: other'), 400, 'bad_request_framing'],
     ['no host', 'GET /v1/models HTTP/1.1\r\n\r\n', 400, 'bad_request_framing'],
@@ -75,6 +88,25 @@ describe('a request that is framed wrongly', () => {
     const [answer] = await connection.answers(1);
     expect(answer?.status).toBe(status);
     expect(answer && codeOf(answer)).toBe(code);
+    expectNothingReached(gateway);
+    expect((await gateway.post(chat())).status).toBe(200);
+  });
+
+  test('with headers named like parts of objects is taken', async () => {
+    const gateway = await startHarness();
+    const connection = openRawConnection(gateway.ingress.port);
+    connection.send(whole(BODY, '__proto__: x', 'constructor: y', 'hasOwnProperty: z'));
+    expect((await connection.answers(1))[0]?.status).toBe(200);
+    expect('x' in {}).toBe(false);
+  });
+
+  test.for(['TRACE', 'CONNECT'])('with the method %s is refused or dropped', async (method) => {
+    const gateway = await startHarness();
+    const connection = openRawConnection(gateway.ingress.port);
+    const address = method === 'CONNECT' ? 'elsewhere:443' : '/v1/chat/completions';
+    connection.send(`${method} ${address} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    await connection.closed();
+    expect(connection.received).toMatch(/^(HTTP\/1\.1 40[45] |$)/);
     expectNothingReached(gateway);
     expect((await gateway.post(chat())).status).toBe(200);
   });
