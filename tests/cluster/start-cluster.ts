@@ -48,6 +48,7 @@ import { type LedgerRow, readRows, runSql } from './audit-rows.ts';
 import { BusControl } from './bus-control.ts';
 import { type Answer, type Asked, type Asking, beginAsking } from './client.ts';
 import { ClusterProcess, type LinkName } from './cluster-process.ts';
+import { FillableDisk } from './fillable-disk.ts';
 import { type LedgerStory, ledgerProblems } from './ledger-problems.ts';
 
 /** Nothing waits for minutes here. */
@@ -77,9 +78,13 @@ export interface ClusterOptions {
    * 30 s in production, so that a test need not wait so long for what a killed writer had taken.
    */
   readonly acknowledgeWithinMs?: number;
+  /** What a server keeps, or the spools, is on a disk that can be filled. Only root may mount it. */
+  readonly disks?: readonly DiskName[];
   /** False: neither provisioned nor started; `provision()` and the processes' `start()` do it. */
   readonly start?: boolean;
 }
+
+export type DiskName = keyof StackServers | 'spool';
 
 export interface AskedWhere {
   /** The id of an ingress; default `ingress-1`. */
@@ -97,6 +102,8 @@ export interface Cluster extends StackServers, AsyncDisposable {
   readonly directory: string;
   readonly processes: readonly ClusterProcess[];
   process(id: string): ClusterProcess;
+  /** A disk that the cluster was asked for. */
+  disk(name: DiskName): FillableDisk;
   /** Streams, consumers and buckets, as in production but for the time to acknowledge. */
   provision(): Promise<void>;
   /** Begins a chat completion. */
@@ -128,6 +135,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   await using resources = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'gateway-cluster-'));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
+  const disks = new Map<DiskName, FillableDisk>();
+  for (const name of options.disks ?? []) {
+    disks.set(name, resources.use(await FillableDisk.mount(join(directory, name))));
+  }
   const secrets = loadSecrets(directory);
   const passwords = secrets.nats;
   const simulator = resources.use(await startSimulator(options.simulator));
@@ -164,6 +175,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     bus,
     directory,
     processes,
+    disk: (name) => {
+      const disk = disks.get(name);
+      if (disk === undefined) throw new Error(`the cluster was asked for no disk under ${name}`);
+      return disk;
+    },
     provision,
     ...requestsTo({ processes, secrets, simulator, servers, bus }),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -286,6 +302,7 @@ type Requests = Omit<
   | 'bus'
   | 'directory'
   | 'processes'
+  | 'disk'
   | 'provision'
   | typeof Symbol.asyncDispose
 >;

@@ -2,7 +2,7 @@ import { waitFor } from '@gateway/testing';
 import { expect, test } from 'vitest';
 import { useCluster } from './use-cluster.ts';
 
-const REFUSED_WITHIN_MS = 1_500;
+const REFUSED_WITHIN_MS = 3_000;
 
 const cluster = useCluster();
 

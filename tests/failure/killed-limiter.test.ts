@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { useCluster } from './use-cluster.ts';
 
 /** Without a responder NATS says so at once. */
-const REFUSED_WITHIN_MS = 1_000;
+const REFUSED_WITHIN_MS = 2_000;
 
 const cluster = useCluster({ processes: { 'rate-limiter': 2 } });
 let key: string;
