@@ -178,6 +178,22 @@ describe('2: a provider call is announced and on its row', () => {
     expect(violationsOf(historyOf(spoil))).toEqual([]);
   });
 
+  test('an estimate may lack a call that a broken link to the provider kept', () => {
+    const kept: Spoil = (story) => {
+      const estimate = { upstreamStatus: null, upstreamRequestId: null, usageSource: 'estimated' };
+      const refused = { status: 504, calls: [], contentLength: 0, end: 'refused' } as const;
+      return both(
+        withEntry(refused),
+        withRow({ status: 504, ended: 'failed' }),
+        withAttempt(estimate),
+      )({ ...story, calls: [] });
+    };
+    expect(violationsOf(historyOf(kept))).toEqual(['2 phantom: attempt 1 has no call']);
+    const target = 'provider-worker-1';
+    const faults = [{ ...killedIngress, target, kind: 'black-hole of provider' }];
+    expect(violationsOf(historyOf(kept, { faults }))).toEqual([]);
+  });
+
   test('calls that gave no id belong to the attempts in their order', () => {
     const unnamed: Spoil = (story) => ({
       ...withAttempt({ upstreamRequestId: null })(story),

@@ -93,10 +93,7 @@ function checkRow(row: RequestRow, index: HistoryIndex, sums: Map<string, TokenS
   const violations: Violation[] = [];
   const add = (invariant: number, what: string) => violations.push({ invariant, what });
   for (const call of lonelyCalls) add(2, `lost: call ${call.id} is no attempt on the row`);
-  const claimed = lonelyAttempts.filter(
-    ({ usageSource, upstreamStatus }) =>
-      upstreamStatus !== null || !['none', 'unknown'].includes(usageSource),
-  );
+  const claimed = lonelyAttempts.filter((attempt) => !mayLackCall(attempt, row, index));
   for (const { attempt } of claimed) add(2, `phantom: attempt ${attempt} has no call`);
   const numbers = row.attempts.map(({ attempt }) => attempt).sort((a, b) => a - b);
   const repeated = numbers.length - new Set(numbers).size;
@@ -115,6 +112,18 @@ function checkRow(row: RequestRow, index: HistoryIndex, sums: Map<string, TokenS
     phantom: claimed.length,
     duplicated: repeated,
   };
+}
+
+/**
+ * A call of which nothing is known, or that was not made, or one that was sent and may have been paid
+ * for, while the link to the provider kept it.
+ */
+function mayLackCall(attempt: AttemptRow, { nonce }: RequestRow, index: HistoryIndex): boolean {
+  const { usageSource, upstreamStatus } = attempt;
+  if (upstreamStatus !== null) return false;
+  if (usageSource !== 'estimated') return ['none', 'unknown'].includes(usageSource);
+  const { sentAt = 0, endedAt = 0 } = index.entryOf.get(nonce) ?? {};
+  return index.disturbed(sentAt, endedAt, ({ kind }) => kind.endsWith(' of provider'));
 }
 
 function sumsOf(sums: Map<string, TokenSums>, { tenant }: RequestRow, model: string): TokenSums {
