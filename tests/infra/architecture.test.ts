@@ -33,6 +33,8 @@ test('its table of subjects is that of the code', () => {
     string
   > = {
     reserve: subjects.reserve,
+    releaseSlots: subjects.releaseSlots,
+    renewSlots: subjects.renewSlots,
     cacheLookup: subjects.cacheLookup,
     cacheStore: subjects.cacheStore,
     auditQuery: subjects.auditQuery,
