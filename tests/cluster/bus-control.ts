@@ -1,6 +1,8 @@
 /** What tests do on NATS beside the services: look at backlogs, publish anything, set limits. */
 import { clientInboxPrefix, consumers, streams } from '@gateway/protocol';
 import {
+  AckPolicy,
+  DeliverPolicy,
   JetStreamApiError,
   type JetStreamManager,
   jetstream,
@@ -25,6 +27,11 @@ export interface EventBacklog {
   /** Messages in the stream of events. */
   readonly stored: number;
   readonly quarantined: number;
+}
+
+export interface StoredMessage {
+  readonly subject: string;
+  readonly payload: Uint8Array;
 }
 
 /** Each call has a connection of its own, so that no call depends on an outage before it. */
@@ -70,6 +77,27 @@ export class BusControl {
         max_bytes: limits.bytes ?? streams.events.bytesMax,
         max_msgs: limits.messages ?? -1,
       });
+    });
+  }
+
+  /** What is stored as events while the work is done, which tells when it has heard enough. */
+  eventsOf(work: (heard: readonly StoredMessage[]) => Promise<void>): Promise<StoredMessage[]> {
+    return this.#connected('provisioner', async (connection) => {
+      const subject = `${clientInboxPrefix('provisioner')}.copies`;
+      const heard: StoredMessage[] = [];
+      connection.subscribe(subject, {
+        callback: (_error, message) => {
+          heard.push({ subject: message.subject, payload: message.data });
+        },
+      });
+      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: TIMEOUT_MS });
+      await manager.consumers.add(streams.events.name, {
+        deliver_subject: subject,
+        deliver_policy: DeliverPolicy.New,
+        ack_policy: AckPolicy.None,
+      });
+      await work(heard);
+      return heard;
     });
   }
 

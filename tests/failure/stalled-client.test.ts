@@ -11,7 +11,7 @@ const cluster = useCluster();
 test('a client that reads nothing holds its provider up, and nobody else', async () => {
   const { begin, ask, simulator, process } = cluster();
   const before = simulator.ledger.length;
-  const residentBefore = await process('ingress-1').metric('process_memory_usage_bytes');
+  const residentBefore = await process('ingress-1').metric('process_memory_usage');
   expect(residentBefore).toBeGreaterThan(0);
   const asked = Array.from({ length: 4 }, () =>
     begin({ text: `sim:tokens=${TOKENS}`, stream: true }),
@@ -30,7 +30,7 @@ test('a client that reads nothing holds its provider up, and nobody else', async
     { what: 'the provider to be held up', intervalMs: 500, timeoutMs: 30_000 },
   );
   expect(stalled.map(({ ended }) => ended)).toEqual(Array(4).fill('open'));
-  const resident = await process('ingress-1').metric('process_memory_usage_bytes');
+  const resident = await process('ingress-1').metric('process_memory_usage');
   expect(resident - residentBefore).toBeLessThan(4 * HELD_BYTES_MAX);
   const others = await Promise.all(Array.from({ length: 20 }, () => ask({ stream: true })));
   expect(others.map(({ end }) => end)).toEqual(Array(20).fill('whole'));

@@ -1,0 +1,29 @@
+import { waitFor } from '@gateway/testing';
+import { expect, test } from 'vitest';
+import { useCluster } from './use-cluster.ts';
+
+const EVENTS_OF_A_REQUEST = 3;
+const REQUESTS = 10;
+
+const cluster = useCluster();
+
+test('events that come again, past what JetStream drops and in any order, change no row', async () => {
+  const { ask, bus, rows } = cluster();
+  const events = await bus.eventsOf(async (heard) => {
+    await Promise.all([
+      ...Array.from({ length: REQUESTS - 1 }, () => ask({ stream: true })),
+      ask({ text: 'sim:status=503x1-then-ok' }),
+    ]);
+    const count = EVENTS_OF_A_REQUEST * REQUESTS + 1;
+    await waitFor(() => heard.length === count, { what: `${count} events` });
+  });
+  await cluster().quiet();
+  const before = await rows();
+  // Without a message id JetStream takes them for new ones.
+  for (const { subject, payload } of [...events.toReversed(), ...events]) {
+    await bus.publishEvent(subject, payload);
+  }
+  await cluster().quiet();
+  expect(await rows()).toEqual(before);
+  expect((await bus.backlog()).quarantined).toBe(0);
+});
