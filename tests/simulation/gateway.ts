@@ -31,6 +31,8 @@ export interface BrokenParts {
   /** Published events count as stored at once, without being so. */
   readonly trustsPublish?: boolean;
   readonly workerSkewMs?: number;
+  /** Besides what the seed says: a writer killed soon after each request has come. */
+  readonly killsWriters?: boolean;
 }
 
 export const KEYS: readonly KeyRecord[] = [

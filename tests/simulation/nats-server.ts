@@ -3,6 +3,7 @@
  * acknowledgements. The messages between one client and the server keep their order and are lost only
  * with the connection, except in the harsh mode, which NATS never shows.
  */
+import { decodeFrame, headers, parseReplySubject } from '@gateway/protocol';
 import type { EventLog } from './event-log.ts';
 import { GAP_MS, type SimulatedProcess, type VirtualTime } from './virtual-time.ts';
 
@@ -139,6 +140,15 @@ export class NatsServer {
   }
 }
 
+/**
+ * Of a call whose `accepted` frame vanishes, and its worker after it, nobody is left who knows. NATS
+ * takes the one away with the connection alone, which both ends notice.
+ */
+function isAccepted({ subject, data }: WireMessage): boolean {
+  if (parseReplySubject(subject)?.leg !== 'frames') return false;
+  return decodeFrame(data)?.type === 'accepted';
+}
+
 /** `*` stands for one token, `>` for all that follow. */
 export function matches(pattern: string, subject: string): boolean {
   if (pattern === subject) return true;
@@ -232,9 +242,9 @@ export class Link {
     const delayMs = random.next() * LATENCY_MAX_MS;
     const { harshness, log } = this.#server.setup;
     if (harshness === undefined || log.takes(message.subject)) return [delayMs];
-    if (random.chance(harshness.drops)) return [];
+    if (!isAccepted(message) && random.chance(harshness.drops)) return [];
     if (random.chance(harshness.strays)) this.#outAt = this.#inAt = 0;
-    const isCall = message.headers?.has('Gateway-Call') === true;
+    const isCall = message.headers?.has(headers.call) === true;
     return !isCall && random.chance(harshness.repeats) ? [delayMs, delayMs * 2] : [delayMs];
   }
 

@@ -10,6 +10,9 @@ import { START_MS, VirtualTime } from './virtual-time.ts';
 /** From the last fault until all is closed: total time, grace, a redelivery or two, and rounds. */
 const QUIET_MS = 150_000;
 
+/** From a request until its first event is likely being written. */
+const WRITING_MS = 40;
+
 export interface Outcome {
   readonly seed: number;
   readonly violations: readonly string[];
@@ -39,6 +42,10 @@ export function runSchedule(
       const at = START_MS + fault.atMs;
       time.at(at, undefined, () => applyFault(gateway, fault));
       time.at(at + fault.forMs, undefined, () => mendFault(gateway, fault));
+    }
+    for (const { atMs } of broken.killsWriters ? schedule.requests : []) {
+      time.at(START_MS + atMs + WRITING_MS, undefined, () => gateway.writer.kill());
+      time.at(START_MS + atMs + 2 * WRITING_MS, undefined, () => gateway.writer.start());
     }
     const lastFault = Math.max(0, ...schedule.faults.map(({ atMs, forMs }) => atMs + forMs));
     await time.runUntil(START_MS + Math.max(BUSY_MS, lastFault) + QUIET_MS);

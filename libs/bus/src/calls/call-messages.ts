@@ -111,3 +111,14 @@ export function answerToLateFrame(
     },
   };
 }
+
+/** What a worker spent on a call that is no longer open here, if the frame says it. */
+export function eventOfLateFrame(frame: Frame, requestId: string): AttemptedEvent | undefined {
+  const event =
+    frame.type === 'end'
+      ? decodeEnd(frame)
+      : frame.type === 'error'
+        ? decodeFailure(frame).event
+        : undefined;
+  return event?.requestId === requestId && event.attempt === frame.attempt ? event : undefined;
+}

@@ -22,6 +22,7 @@ import {
   encodeEnd,
   encodeFailure,
   encodeJson,
+  eventOfLateFrame,
 } from './call-messages.ts';
 import { OutgoingCallMachine } from './outgoing-call.ts';
 import { WindowPool } from './window-pool.ts';
@@ -207,6 +208,16 @@ describe('acceptance', () => {
     });
     const other = answerToLateFrame({ ...frame, type: 'data', payload: data(1) }, requestId);
     expect(other).toBeUndefined();
+  });
+
+  test('a late terminal frame of the call itself still says what was spent', () => {
+    const late = { attempt: event.attempt, sequence: 2, type: 'end' } as const;
+    const frame = { ...late, payload: encodeEnd(event) };
+    expect(eventOfLateFrame(frame, requestId)).toEqual(event);
+    expect(eventOfLateFrame({ ...frame, attempt: event.attempt + 1 }, requestId)).toBeUndefined();
+    expect(eventOfLateFrame({ ...frame, type: 'data' }, requestId)).toBeUndefined();
+    const payload = encodeFailure(new GatewayError('overloaded', 'full'));
+    expect(eventOfLateFrame({ ...frame, type: 'error', payload }, requestId)).toBeUndefined();
   });
 });
 

@@ -3,6 +3,7 @@
  */
 import {
   decodeFrame,
+  type Frame,
   GatewayError,
   headers as headerNames,
   type Identity,
@@ -25,6 +26,7 @@ import {
   type ControlMessage,
   callKey,
   encodeJson,
+  eventOfLateFrame,
 } from '../calls/call-messages.ts';
 import type { Clock } from '../calls/clock.ts';
 import { OutgoingCallMachine, type OutgoingCallPort } from '../calls/outgoing-call.ts';
@@ -182,11 +184,22 @@ export class OutgoingCalls {
       call.machine.receive({ ...frame, payload: Buffer.from(frame.payload) });
       return;
     }
+    this.#receivedLate(frame, address.request);
+  }
+
+  /** JetStream's refusal of the worker's publish may come as late, so what was spent is recorded here. */
+  #receivedLate(frame: Frame, requestId: string): void {
+    const { logger, recorder } = this.#setup;
     try {
-      const late = answerToLateFrame(frame, address.request);
+      const late = answerToLateFrame(frame, requestId);
       if (late !== undefined) this.#sendControl(late.worker, late.message);
+      const event = eventOfLateFrame(frame, requestId);
+      if (event === undefined) return;
+      recorder.record(event).catch((error: unknown) => {
+        logger?.error({ error, request_id: requestId }, 'a late event is lost');
+      });
     } catch (error) {
-      this.#setup.logger?.warn({ error }, 'unreadable frame of a closed call');
+      logger?.warn({ error }, 'unreadable frame of a closed call');
     }
   }
 
