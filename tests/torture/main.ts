@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { torture } from './torture.ts';
+import { judgeAgain, torture } from './torture.ts';
 
 const USAGE_EXIT_CODE = 64;
 const MINUTES_MAX = 24 * 60;
@@ -23,6 +23,7 @@ and breaks every part as the seed says, and checks that nothing was lost, counte
   --faults      faults at a time; 0 for none
   --gap-ms      mean time from one fault to the next
   --directory   where journal, ledger of the provider and report are written; default a new one
+  --judge       runs nothing, and judges the history.bin of an earlier run again
 `;
 
 const { values } = parseArgs({
@@ -35,11 +36,12 @@ const { values } = parseArgs({
     faults: { type: 'string', default: '2' },
     'gap-ms': { type: 'string', default: '2500' },
     directory: { type: 'string' },
+    judge: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
-function wholeNumber(name: Exclude<keyof typeof values, 'help' | 'directory'>): number {
+function wholeNumber(name: Exclude<keyof typeof values, 'help' | 'directory' | 'judge'>): number {
   const text = values[name] ?? '';
   if (!/^\d{1,16}$/.test(text)) throw new RangeError(`--${name} must be a whole number`);
   return Number(text);
@@ -49,6 +51,10 @@ function minutes(): number {
   const number = Number(values.minutes);
   if (number > 0 && number <= MINUTES_MAX) return number;
   throw new RangeError(`--minutes must be above 0 and at most ${MINUTES_MAX}`);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
 }
 
 function options() {
@@ -67,7 +73,7 @@ function options() {
       `npm run torture -- --seed ${seed} --minutes ${values.minutes}${length}` +
       ` --clients ${values.clients} --rate ${values.rate} --faults ${values.faults}` +
       ` --gap-ms ${values['gap-ms']}`,
-    print: (text: string) => void process.stdout.write(`${text}\n`),
+    print,
   };
 }
 
@@ -75,7 +81,8 @@ if (values.help) {
   process.stdout.write(help);
 } else {
   try {
-    const { report } = await torture(options());
+    const { judge } = values;
+    const report = await (judge === undefined ? torture(options()) : judgeAgain(judge, print));
     process.exitCode = report.passed ? 0 : 1;
   } catch (error) {
     const isUsage = error instanceof RangeError;

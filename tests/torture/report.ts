@@ -120,6 +120,7 @@ export function summaryText(report: Report): string {
         `${sum(({ reportedTokens }) => reportedTokens)}, of attempts that died or were left ` +
         `${sum(({ missedTokens }) => missedTokens)}`,
     ],
+    ['estimates', `of what never reached the provider ${sum(({ unheard }) => unheard)}`],
     ['events', String(report.storedEvents)],
     ['faults', `${Object.values(report.faults).reduce((total, count) => total + count, 0)}`],
     ['latency', `p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms, longest ${latencyMs.max} ms`],

@@ -14,7 +14,7 @@ test(
   async () => {
     const directory = await mkdtemp(join(tmpdir(), 'gateway-torture-'));
     const printed: string[] = [];
-    const { report } = await torture({
+    const report = await torture({
       seed: SEED,
       durationMs: DURATION_MS,
       clients: 24,

@@ -3,8 +3,9 @@
  * What it leaves behind (journal, ledger of the provider, report) is in the directory given.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import { loadSecrets } from '@gateway/stack';
 import { repositoryRoot } from '@gateway/testing';
 import { type Cluster, startCluster } from '../cluster/start-cluster.ts';
@@ -22,7 +23,7 @@ import type { History, JournalEntry, KeyLimits } from './history.ts';
 import { Journal } from './journal.ts';
 import { Nemesis } from './nemesis.ts';
 import { cachedAnswers } from './redis-contents.ts';
-import { failureText, makeReport, type Report, summaryText } from './report.ts';
+import { failureText, makeReport, type Report, type RunFacts, summaryText } from './report.ts';
 import { runClients } from './run-clients.ts';
 import { faultSchedule, scheduleText } from './schedule.ts';
 import { CANARIES, FALLBACK_MODEL, KEYS } from './workload.ts';
@@ -58,19 +59,14 @@ export interface TortureOptions {
   readonly print: (text: string) => void;
 }
 
-export interface TortureResult {
-  readonly report: Report;
-  readonly history: History;
-}
-
-export async function torture(options: TortureOptions): Promise<TortureResult> {
+export async function torture(options: TortureOptions): Promise<Report> {
   const { seed, directory, print } = options;
   await mkdir(directory, { recursive: true });
   const files = {
     journal: join(directory, 'journal.jsonl'),
     ledger: join(directory, 'provider-calls.jsonl'),
     report: join(directory, 'report.json'),
-    failure: join(directory, 'failure.txt'),
+    history: join(directory, 'history.bin'),
   };
   const planned = faultSchedule({
     seed,
@@ -122,16 +118,30 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   };
   const { command } = options;
   const facts = { seed, command, revision: revision(), durationMs, schedule };
-  const report = makeReport(facts, history, checkHistory(history), complaints);
+  await writeFile(files.history, serialize({ facts, history, complaints } satisfies KeptRun));
+  const report = judge({ facts, history, complaints }, print);
   await writeFile(files.report, `${JSON.stringify(report, undefined, 2)}\n`);
-  print(summaryText(report));
-  if (!report.passed) {
-    const text = failureText(report, history);
-    await writeFile(files.failure, text);
-    print(text);
-  }
   print(`report: ${files.report}`);
-  return { report, history };
+  return report;
+}
+
+/** A run as it is kept, so that it can be judged again. */
+interface KeptRun {
+  readonly facts: RunFacts;
+  readonly history: History;
+  readonly complaints: readonly string[];
+}
+
+/** Judges a run that was kept in a file. */
+export async function judgeAgain(file: string, print: (text: string) => void): Promise<Report> {
+  return judge(deserialize(await readFile(file)) as KeptRun, print);
+}
+
+function judge({ facts, history, complaints }: KeptRun, print: (text: string) => void): Report {
+  const report = makeReport(facts, history, checkHistory(history), complaints);
+  print(summaryText(report));
+  if (!report.passed) print(failureText(report, history));
+  return report;
 }
 
 function startTortured(ledgerFile: string, directory: string): Promise<Cluster> {

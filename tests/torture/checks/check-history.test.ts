@@ -192,6 +192,27 @@ describe('2: a provider call is announced and on its row', () => {
     const target = 'provider-worker-1';
     const faults = [{ ...killedIngress, target, kind: 'black-hole of provider' }];
     expect(violationsOf(historyOf(kept, { faults }))).toEqual([]);
+    const broken = both(kept, withAttempt({ errorCode: 'provider_unavailable' }));
+    expect(violationsOf(historyOf(broken))).toEqual([]);
+    expect(checkHistory(historyOf(broken)).tokens['alpha gpt-4o-mini']).toMatchObject({
+      ...{ estimated: 1, unheard: 1 },
+    });
+  });
+
+  test('a call is the attempt of its status where the vendor gives no id', () => {
+    const retried: Spoil = (story) => {
+      const [answered] = attemptsOf(story);
+      if (answered === undefined) return story;
+      const named = { upstreamRequestId: null, attempt: 2 };
+      const lost = { upstreamStatus: null, usageSource: 'estimated', outputTokens: 0 };
+      const first = { ...answered, ...named, ...lost, attempt: 1 };
+      const attempts = [
+        { ...first, errorCode: 'provider_unavailable' },
+        { ...answered, ...named },
+      ];
+      return withRow({ attempts, attemptCount: 2 })(story);
+    };
+    expect(violationsOf(historyOf(retried))).toEqual([]);
   });
 
   test('calls that gave no id belong to the attempts in their order', () => {

@@ -8,28 +8,29 @@ interface Pairing {
   readonly lonelyAttempts: readonly AttemptRow[];
 }
 
-/** By the id that the provider gave its answer; what has none, in the order of the calls. */
+/** Signs of belonging together, the surest first: the id of the answer, its status, or the order. */
+const SIGNS: readonly ((call: ProviderCall, attempt: AttemptRow) => boolean)[] = [
+  ({ answerId }, { upstreamRequestId: id }) =>
+    answerId !== undefined && (id?.includes(answerId) ?? false),
+  (call, attempt) =>
+    isOf(call, attempt.provider, attempt.model) && (call.status ?? null) === attempt.upstreamStatus,
+  (call, attempt) => isOf(call, attempt.provider, attempt.model),
+];
+
+/** Which call is which attempt. A vendor that names no answers leaves it to the other signs. */
 export function pairUp(calls: readonly ProviderCall[], attempts: readonly AttemptRow[]): Pairing {
   const pairs: [ProviderCall, AttemptRow][] = [];
   const open = new Set(attempts);
-  const take = (call: ProviderCall, isMeant: (attempt: AttemptRow) => boolean): boolean => {
-    const found = [...open].find(isMeant);
-    if (found === undefined) return false;
-    open.delete(found);
-    pairs.push([call, found]);
-    return true;
-  };
-  const nameless = calls.filter(
-    (call) =>
-      !take(
-        call,
-        ({ upstreamRequestId: id }) =>
-          call.answerId !== undefined && (id?.includes(call.answerId) ?? false),
-      ),
-  );
-  const lonelyCalls = nameless.filter(
-    (call) => !take(call, ({ provider, model }) => isOf(call, provider, model)),
-  );
+  let lonelyCalls = calls;
+  for (const belongs of SIGNS) {
+    lonelyCalls = lonelyCalls.filter((call) => {
+      const found = [...open].find((attempt) => belongs(call, attempt));
+      if (found === undefined) return true;
+      open.delete(found);
+      pairs.push([call, found]);
+      return false;
+    });
+  }
   return { pairs, lonelyCalls, lonelyAttempts: [...open] };
 }
 
@@ -46,6 +47,8 @@ export interface TokenSums {
   reportedTokens: number;
   /** Attempts with an estimate, or of which nothing is known, or that cost nothing. */
   estimated: number;
+  /** Estimates for what was sent and never reached the provider. */
+  unheard: number;
   unknown: number;
   none: number;
   /** Tokens that the provider told while the attempt on the row is not of its word. */
@@ -116,12 +119,13 @@ function checkRow(row: RequestRow, index: HistoryIndex, sums: Map<string, TokenS
 
 /**
  * A call of which nothing is known, or that was not made, or one that was sent and may have been paid
- * for, while the link to the provider kept it.
+ * for: its connection broke before an answer, or nothing came through it.
  */
 function mayLackCall(attempt: AttemptRow, { nonce }: RequestRow, index: HistoryIndex): boolean {
-  const { usageSource, upstreamStatus } = attempt;
+  const { usageSource, upstreamStatus, errorCode } = attempt;
   if (upstreamStatus !== null) return false;
   if (usageSource !== 'estimated') return ['none', 'unknown'].includes(usageSource);
+  if (errorCode === 'provider_unavailable') return true;
   const { sentAt = 0, endedAt = 0 } = index.entryOf.get(nonce) ?? {};
   return index.disturbed(sentAt, endedAt, ({ kind }) => kind.endsWith(' of provider'));
 }
@@ -132,7 +136,7 @@ function sumsOf(sums: Map<string, TokenSums>, { tenant }: RequestRow, model: str
   if (found !== undefined) return found;
   const none = {
     ...{ calls: 0, tokens: 0, reported: 0, reportedTokens: 0 },
-    ...{ estimated: 0, unknown: 0, none: 0, missedTokens: 0 },
+    ...{ estimated: 0, unheard: 0, unknown: 0, none: 0, missedTokens: 0 },
   };
   sums.set(name, none);
   return none;
@@ -151,6 +155,7 @@ function count(sums: TokenSums, attempt: AttemptRow, call: ProviderCall | undefi
       return;
     case 'estimated':
       sums.estimated += 1;
+      if (call === undefined) sums.unheard += 1;
       break;
     case 'unknown':
       sums.unknown += 1;
