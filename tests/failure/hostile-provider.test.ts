@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 import { freeLoopbackPort } from '@gateway/testing';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { Answer, Asked } from '../cluster/client.ts';
 import { startCluster } from '../cluster/start-cluster.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -79,7 +80,7 @@ for (const server of [provider, canary]) {
   await once(server, 'listening');
 }
 
-// Nobody else keeps an account of what this provider is asked, so problems() is not asked here.
+const answers: Answer[] = [];
 const cluster = await startCluster({
   configuration: `
 timeouts: { connect_seconds: 1, first_byte_seconds: 5, idle_seconds: 3, total_seconds: 15 }
@@ -91,9 +92,20 @@ providers:
 `,
 });
 
+async function ask(asked: Asked): Promise<Answer> {
+  const answer = await cluster.ask(asked);
+  answers.push(answer);
+  return answer;
+}
+
 afterAll(async () => {
   await cluster.quiet();
   expect(stolen).toBe(0);
+  // Nobody keeps an account of what this provider is asked, so rows are held to the clients alone.
+  const rows = await cluster.rows();
+  expect(rows.map(({ request_id, status }) => [request_id, status]).sort()).toEqual(
+    answers.map(({ requestId, status }) => [requestId, status]).sort(),
+  );
   await cluster[Symbol.asyncDispose]();
   for (const server of [provider, canary]) {
     server.closeAllConnections();
@@ -102,7 +114,7 @@ afterAll(async () => {
 });
 
 test('an answer larger than a message of the bus arrives whole', async () => {
-  const { status, end, text } = await cluster.ask({ model: 'hostile/large' });
+  const { status, end, text } = await ask({ model: 'hostile/large' });
   expect([status, end, text.length]).toEqual([200, 'whole', 5 * MEBIBYTE]);
 });
 
@@ -117,7 +129,7 @@ describe.each([false, true])('stream: %s', (stream) => {
           ),
         );
       const before = await memory();
-      const { status, end, errorCode } = await cluster.ask({ model: `hostile/${model}`, stream });
+      const { status, end, errorCode } = await ask({ model: `hostile/${model}`, stream });
       const after = await memory();
       if (status === 200) expect([end, typeof errorCode]).toEqual(['error-event', 'string']);
       else expect([status, errorCode]).toEqual([502, expect.stringMatching(/^provider_/)]);
@@ -132,7 +144,7 @@ describe.each([false, true])('stream: %s', (stream) => {
 test.each(['refusing', 'nowhere', 'plaintext'])(
   'a provider that cannot be reached (%s) gives 502',
   async (name) => {
-    const { status, errorCode } = await cluster.ask({ model: `${name}/any` });
+    const { status, errorCode } = await ask({ model: `${name}/any` });
     expect([status, errorCode]).toEqual([502, 'provider_unavailable']);
   },
 );
