@@ -59,6 +59,8 @@ export const auditRow = z.object({
   config_revision: z.string(),
   /** True where a process died and part of the row is what we assume. */
   assumed: z.boolean(),
+  /** How many refusals without a valid key a summary stands for; null for the row of one request. */
+  refusals: z.number().int().positive().nullable().default(null),
 });
 
 export const auditQuery = z.object({

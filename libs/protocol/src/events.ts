@@ -88,6 +88,11 @@ export const finishedEvent = request.extend({
   latencyMs: z.number().nonnegative(),
   timeToFirstTokenMs: z.number().nonnegative().optional(),
   responseBytes: z.number().int().nonnegative(),
+  /**
+   * Of a summary: how many refusals without a valid key it stands for, of which nothing else is known.
+   * Absent where the event is of one request.
+   */
+  refusals: z.number().int().positive().optional(),
   assumed: z.boolean().default(false),
 });
 

@@ -27,6 +27,8 @@ const FINISH_REASONS_MAX = 16;
 const TIME_MAX_MS = 253_402_300_799_999;
 const DURATION_MAX_MS = 1e12;
 const STATUS_MAX = 999;
+/** The largest number that its column holds. */
+export const REFUSALS_MAX = 2 ** 31 - 1;
 
 /** The event can never be stored as it is. The message holds no value of it. */
 export class UnstorableEvent extends Error {
@@ -66,6 +68,7 @@ export interface FinishedColumns {
   readonly finished_reasoning_tokens: number;
   readonly saved_tokens: number;
   readonly finished_assumed: boolean;
+  readonly refusals: number | null;
   readonly finished_order: string;
 }
 
@@ -146,7 +149,7 @@ export function deadlineOf(event: ReceivedEvent): string {
 export function finishedOf(event: FinishedEvent): FinishedColumns {
   const tokens = checkedUsage(event.usage);
   const saved = checkedUsage(event.savedUsage ?? NO_USAGE);
-  const { timeToFirstTokenMs } = event;
+  const { timeToFirstTokenMs, refusals } = event;
   return ordered('finished_order', event.assumed ? 1 : 2, {
     finished_at: isoTime(event.finishedAt, 'finishedAt'),
     status: within(event.status, 0, STATUS_MAX, 'status'),
@@ -168,6 +171,7 @@ export function finishedOf(event: FinishedEvent): FinishedColumns {
     finished_reasoning_tokens: tokens.reasoningTokens,
     saved_tokens: saved.inputTokens + saved.outputTokens,
     finished_assumed: event.assumed,
+    refusals: refusals === undefined ? null : within(refusals, 1, REFUSALS_MAX, 'refusals'),
   });
 }
 

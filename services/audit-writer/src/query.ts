@@ -64,7 +64,8 @@ function statementOf(query: AuditQuery): { sql: string; parameters: unknown[] } 
         tenant, key_id, endpoint, method, model, provider, provider_model, stream, status, ended,
         error_code, input_tokens, output_tokens, cached_tokens, reasoning_tokens, saved_tokens,
         cost_micro_usd, price_date, latency_ms, time_to_first_token_ms, response_bytes, attempts,
-        attempt_details, cache, client_ip, user_agent, trace_id, config_revision, assumed
+        attempt_details, cache, client_ip, user_agent, trace_id, config_revision, assumed,
+        refusals
       FROM audit ${where} ORDER BY request_id DESC LIMIT $1
     ) page`;
   return { sql, parameters };

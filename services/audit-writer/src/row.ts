@@ -109,6 +109,7 @@ export function auditRowOf(state: RequestState): AuditRow {
     trace_id: facts.trace_id,
     config_revision: facts.config_revision,
     assumed: (finished?.finished_assumed ?? false) || attempts.some(({ assumed }) => assumed),
+    refusals: finished?.refusals ?? null,
   };
 }
 

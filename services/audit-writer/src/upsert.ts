@@ -39,6 +39,7 @@ const FINISHED = {
   finished_reasoning_tokens: 'bigint',
   saved_tokens: 'bigint',
   finished_assumed: 'boolean',
+  refusals: 'integer',
   finished_order: 'text',
 } as const;
 

@@ -1,6 +1,7 @@
 /** Arbitrary sets of events of one request, made so that events for the same columns are common. */
 import { NO_USAGE } from '@gateway/protocol';
 import fc from 'fast-check';
+import { REFUSALS_MAX } from '../src/event-columns.ts';
 import type { RequestEvent } from '../src/row.ts';
 import { eventsOf } from './events.ts';
 
@@ -46,6 +47,7 @@ const finished = fc.record(
     tenant: text,
     latencyMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
     responseBytes: fc.maxSafeNat(),
+    refusals: fc.integer({ min: 1, max: REFUSALS_MAX }),
   },
   { requiredKeys: ['assumed'] },
 );

@@ -1,6 +1,7 @@
 import { auditQueryEndpoint } from '@gateway/protocol';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REFUSALS_MAX, UnstorableEvent } from '../src/event-columns.ts';
 import { auditRowOf, mergeStates, stateOf } from '../src/row.ts';
 import {
   type DatabaseUnderTest,
@@ -89,6 +90,35 @@ export function describeMerging({ openEmpty, propertyRuns }: DatabaseUnderTest):
         saved_tokens: 77,
         cost_micro_usd: 0,
       });
+    });
+
+    test('shows how many refusals a summary stands for, and nothing of the kind for a request', async () => {
+      const [summary, request] = [eventsOf(), eventsOf()];
+      const refused = {
+        status: 401,
+        errorCode: 'authentication_failed',
+        ended: 'refused',
+      } as const;
+      await shared.write(
+        summary.finished({
+          ...refused,
+          tenant: '',
+          keyId: '',
+          attempts: 0,
+          refusals: REFUSALS_MAX,
+        }),
+        request.finished({ ...refused, tenant: '', keyId: '', attempts: 0 }),
+      );
+      expect(await shared.rowOf(summary.requestId)).toMatchObject({
+        status: 401,
+        refusals: REFUSALS_MAX,
+      });
+      expect(await shared.rowOf(request.requestId)).toMatchObject({ status: 401, refusals: null });
+    });
+
+    test('takes no count of refusals that its column cannot hold', () => {
+      const { finished } = eventsOf();
+      expect(() => stateOf(finished({ refusals: REFUSALS_MAX + 1 }))).toThrow(UnstorableEvent);
     });
 
     test('replaces what was assumed by what is true, whichever comes first', async () => {

@@ -1,6 +1,6 @@
 /**
  * How often an address may be refused for want of a valid key. Past the bound it is told to wait and
- * leaves no record, so that guessing keys costs neither the ledger nor the log anything. A valid key is
+ * is one more in a summary, so that guessing keys costs neither the ledger nor the log anything. A valid key is
  * never refused for it: behind one address there may be many clients, and finding a key is one hash.
  */
 import { GatewayError } from '@gateway/protocol';
@@ -40,25 +40,27 @@ export class FailedAuthentications {
   }
 
   /**
-   * Counts one more failure of the address: an IPv4 address, or all of an IPv6 /64. Throws
+   * Counts one more failure of the address: an IPv4 address, or all of an IPv6 /64. Returns
    * `rate_limited` when it had as many in the window as it may, and does not count that one.
    */
-  add(address: string): void {
+  add(address: string): GatewayError | undefined {
     const group = addressGroup(address);
     const now = this.#now();
     const isRecent = (at: number) => at > now - this.#windowMs;
     const recent = (this.#failures.get(group) ?? []).filter(isRecent);
     const [oldest] = recent;
     if (oldest !== undefined && recent.length >= this.#failuresMax) {
-      throw new GatewayError('rate_limited', 'Too many requests without a valid key. Wait.', {
+      return new GatewayError('rate_limited', 'Too many requests without a valid key. Wait.', {
         reason: 'too_many_failed_keys',
         retryAfterMs: oldest + this.#windowMs - now,
       });
     }
     this.#failures.delete(group);
     this.#failures.set(group, [...recent, now]);
-    if (this.#failures.size <= this.#addressesMax) return;
-    const [longestAgo] = this.#failures.keys();
-    if (longestAgo !== undefined) this.#failures.delete(longestAgo);
+    if (this.#failures.size > this.#addressesMax) {
+      const [longestAgo] = this.#failures.keys();
+      if (longestAgo !== undefined) this.#failures.delete(longestAgo);
+    }
+    return undefined;
   }
 }

@@ -76,6 +76,8 @@ export interface HttpServerOptions {
   readonly connectionsCheckMs?: number;
   /** Told of requests that are refused for want of a valid key. */
   readonly unauthenticated: (request: FastifyRequest, error: GatewayError) => void;
+  /** Told of those whose address had too many such refusals, instead. */
+  readonly tooManyFailedKeys: () => void;
   /** Records the refusal of a request with a valid key; resolves with the error to be sent. */
   readonly refused: (request: FastifyRequest, error: GatewayError) => Promise<GatewayError>;
 }
@@ -138,7 +140,7 @@ function admitRequests(
   connections: OpenConnections,
   options: HttpServerOptions,
 ): void {
-  const { keys, load, unauthenticated } = options;
+  const { keys, load, unauthenticated, tooManyFailedKeys } = options;
   const failures = new FailedAuthentications();
   app.addHook('onRequest', async (request, reply) => {
     request.requestId = newRequestId();
@@ -157,7 +159,11 @@ function admitRequests(
       admit(request, access, keys);
     } catch (error) {
       if (request.key === undefined) {
-        failures.add(request.clientAddress);
+        const tooMany = failures.add(request.clientAddress);
+        if (tooMany !== undefined) {
+          tooManyFailedKeys();
+          throw tooMany;
+        }
         unauthenticated(request, toGatewayError(error));
       }
       throw error;

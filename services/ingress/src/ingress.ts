@@ -47,7 +47,9 @@ export async function startIngress(
   );
   await untilReached(signal, logger, () => publishConfiguration(bus, configuration));
   const ledger = resources.use(new Ledger(bus, logger));
-  const refusals = resources.use(new RefusalQueue(bus, logger));
+  const refusals = resources.use(
+    new RefusalQueue({ bus, logger, configurationRevision: configuration.revision }),
+  );
   const limits = resources.use(new Limits({ bus, configuration, logger }));
   const running = resources.use(new RunningRequests());
   const load = resources.use(new LoadGuard({ runningMax: settings.runningRequestsMax }));
@@ -64,6 +66,7 @@ export async function startIngress(
     drainEnding: context.drainEnding,
     unauthenticated: (request, error) =>
       refusals.add(refusalEvent(request, error, configuration.revision)),
+    tooManyFailedKeys: () => refusals.count('too_many_failed_keys'),
     refused: (request, error) =>
       ledger
         .record(refusalEvent(request, error, configuration.revision))

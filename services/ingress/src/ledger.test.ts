@@ -3,12 +3,13 @@ import {
   type FinishedEvent,
   GatewayError,
   type GatewayEvent,
+  gatewayEvent,
   NO_USAGE,
   newRequestId,
 } from '@gateway/protocol';
 import { createLogger } from '@gateway/telemetry';
 import { waitFor } from '@gateway/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Ledger } from './ledger.ts';
 import { RefusalQueue } from './refusal-queue.ts';
 
@@ -44,15 +45,16 @@ function finished(): FinishedEvent {
 /** An event log that stores, refuses, or keeps its callers waiting. */
 function eventLog() {
   const stored: GatewayEvent[] = [];
-  const state = { refuses: false, gate: Promise.resolve(), asked: 0 };
+  const asked: GatewayEvent[] = [];
+  const state = { refuses: false, gate: Promise.resolve() };
   const spool = { events: 0, bytes: 0, admits: true };
   const record = async (event: GatewayEvent) => {
-    state.asked += 1;
+    asked.push(event);
     await state.gate;
     if (state.refuses) throw new GatewayError('audit_unavailable', 'Full.');
     stored.push(event);
   };
-  return { stored, state, spool, record, publish: record };
+  return { stored, asked, state, spool, record, publish: record };
 }
 
 describe('Ledger', () => {
@@ -62,7 +64,7 @@ describe('Ledger', () => {
     const ledger = new Ledger(log, logger);
     const event = finished();
     ledger.recordLater(event);
-    await waitFor(() => log.state.asked === 2, { what: 'a second try' });
+    await waitFor(() => log.asked.length === 2, { what: 'a second try' });
     log.state.refuses = false;
     await ledger[Symbol.asyncDispose]();
     expect(log.stored).toEqual([event]);
@@ -123,19 +125,82 @@ describe('Ledger', () => {
 });
 
 describe('RefusalQueue', () => {
-  test('keeps 256 refusals beside the one that is being stored, and counts one past them', async () => {
+  const SUMMARY_MS = 10_000;
+
+  function startQueue(log: ReturnType<typeof eventLog>) {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    return new RefusalQueue({ bus: log, logger, configurationRevision: 'r1' });
+  }
+
+  /** A turn of the event loop ends everything that was started. */
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+  const summaryOf = (refusals: number) => ({
+    kind: 'finished',
+    status: 401,
+    errorCode: 'authentication_failed',
+    configurationRevision: 'r1',
+    ...{ tenant: '', keyId: '', endpoint: '', method: '', model: '', clientIp: '' },
+    refusals,
+  });
+
+  test('keeps 256 refusals beside the one that is being stored, and sums up one past them', async () => {
     const log = eventLog();
     const gate = Promise.withResolvers<void>();
     log.state.gate = gate.promise;
-    const lines: string[] = [];
-    const output = { write: (line: string) => void lines.push(line) };
-    const queue = new RefusalQueue(log, createLogger('tests', { output }));
+    const queue = startQueue(log);
     const events = Array.from({ length: 258 }, finished);
     for (const event of events) queue.add(event);
     gate.resolve();
     await queue[Symbol.asyncDispose]();
-    expect(log.stored).toEqual(events.slice(0, 257));
-    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ count: 1, level: 'warn' }]);
+    expect(log.stored.slice(0, 257)).toEqual(events.slice(0, 257));
+    expect(log.stored.slice(257)).toMatchObject([summaryOf(1)]);
+    expect(gatewayEvent.parse(log.stored.at(-1))).toEqual(log.stored.at(-1));
+  });
+
+  test('writes no summary where all have their own events', async () => {
+    const log = eventLog();
+    const gate = Promise.withResolvers<void>();
+    log.state.gate = gate.promise;
+    const queue = startQueue(log);
+    const events = Array.from({ length: 257 }, finished);
+    for (const event of events) queue.add(event);
+    gate.resolve();
+    await queue[Symbol.asyncDispose]();
+    expect(log.stored).toEqual(events);
+  });
+
+  test('writes one summary in an interval, with all that was counted in it', async () => {
+    const log = eventLog();
+    const queue = startQueue(log);
+    for (let count = 0; count < 1_000; count += 1) queue.count('too_many_failed_keys');
+    vi.advanceTimersByTime(SUMMARY_MS - 1);
+    await settle();
+    expect(log.stored).toEqual([]);
+    vi.advanceTimersByTime(1);
+    await settle();
+    expect(log.stored).toMatchObject([summaryOf(1_000)]);
+    queue.count('too_many_failed_keys', 2);
+    vi.advanceTimersByTime(2 * SUMMARY_MS);
+    await settle();
+    expect(log.stored).toMatchObject([summaryOf(1_000), summaryOf(2)]);
+    await queue[Symbol.asyncDispose]();
+    expect(log.stored).toHaveLength(2);
+  });
+
+  test('tries a summary that was not stored again under its id, and counts the next apart', async () => {
+    const log = eventLog();
+    const queue = startQueue(log);
+    log.state.refuses = true;
+    queue.count('too_many_failed_keys', 3);
+    vi.advanceTimersByTime(SUMMARY_MS);
+    await settle();
+    queue.count('too_many_failed_keys', 4);
+    log.state.refuses = false;
+    await queue[Symbol.asyncDispose]();
+    expect(log.stored).toMatchObject([summaryOf(3), summaryOf(4)]);
+    expect(log.asked[0]).toEqual(log.stored[0]);
   });
 
   test('ends at once where nothing can be stored', async () => {
@@ -143,27 +208,28 @@ describe('RefusalQueue', () => {
     const gate = Promise.withResolvers<void>();
     log.state.gate = gate.promise;
     log.state.refuses = true;
-    const queue = new RefusalQueue(log, logger);
+    const queue = startQueue(log);
     for (let count = 0; count < 100; count += 1) queue.add(finished());
     const disposed = queue[Symbol.asyncDispose]();
     gate.resolve();
     await disposed;
-    expect(log.state.asked).toBe(1);
+    // The first of them, and the summary of all.
+    expect(log.asked).toMatchObject([{}, summaryOf(100)]);
+    expect(log.asked).toHaveLength(2);
     expect(log.stored).toEqual([]);
   });
 
   test('goes on after a failure', async () => {
     const log = eventLog();
     log.state.refuses = true;
-    const queue = new RefusalQueue(log, logger);
+    const queue = startQueue(log);
     queue.add(finished());
-    // A turn of the event loop ends everything that the first one started.
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(log.state.asked).toBe(1);
+    await settle();
+    expect(log.asked).toHaveLength(1);
     log.state.refuses = false;
     const event = finished();
     queue.add(event);
     await queue[Symbol.asyncDispose]();
-    expect(log.stored).toEqual([event]);
+    expect(log.stored).toMatchObject([event, summaryOf(1)]);
   });
 });

@@ -1,4 +1,11 @@
-import { EVENT_SCHEMA, type FinishedEvent, type GatewayError, NO_USAGE } from '@gateway/protocol';
+import {
+  ERRORS,
+  EVENT_SCHEMA,
+  type FinishedEvent,
+  type GatewayError,
+  NO_USAGE,
+  newRequestId,
+} from '@gateway/protocol';
 import type { FastifyRequest } from 'fastify';
 import { USER_AGENT_LENGTH_MAX } from './request-record.ts';
 
@@ -34,6 +41,37 @@ export function refusalEvent(
     usage: NO_USAGE,
     latencyMs: finishedAt - receivedAt,
     responseBytes: 0,
+    assumed: false,
+  };
+}
+
+/** Stands for so many refusals without a valid key, of which nothing but their number is kept. */
+export function refusalSummary(refusals: number, configurationRevision: string): FinishedEvent {
+  const now = Date.now();
+  return {
+    kind: 'finished',
+    schema: EVENT_SCHEMA,
+    requestId: newRequestId(),
+    receivedAt: now,
+    tenant: '',
+    keyId: '',
+    endpoint: '',
+    method: '',
+    model: '',
+    stream: false,
+    clientIp: '',
+    userAgent: '',
+    configurationRevision,
+    finishedAt: now,
+    status: ERRORS.authentication_failed.status,
+    errorCode: 'authentication_failed',
+    ended: 'refused',
+    attempts: 0,
+    cacheOutcome: 'bypass',
+    usage: NO_USAGE,
+    latencyMs: 0,
+    responseBytes: 0,
+    refusals,
     assumed: false,
   };
 }

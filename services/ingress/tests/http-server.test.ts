@@ -38,6 +38,7 @@ async function startServer(options: Partial<HttpServerOptions> & { load?: LoadGu
     lameDuckMs: 0,
     drainEnding: new AbortController().signal,
     unauthenticated: () => {},
+    tooManyFailedKeys: () => {},
     refused: async (_request, error) => error,
     ...options,
   });

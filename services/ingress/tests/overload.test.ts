@@ -148,7 +148,7 @@ describe('the bytes that are held', () => {
 describe('an address without a valid key', () => {
   const FAILURES_MAX = 20;
 
-  test('is told to wait after 20 refusals in a minute, whatever it sends, without a record', async () => {
+  test('is told to wait after 20 refusals in a minute, whatever it sends, and is one more in a summary', async () => {
     const gateway = await startHarness();
     for (let count = 0; count < FAILURES_MAX; count += 1) {
       expect((await gateway.post(chat(), WRONG_KEY)).status).toBe(401);
@@ -171,6 +171,9 @@ describe('an address without a valid key', () => {
     await waitFor(() => finishedCount(gateway) === FAILURES_MAX + 1, { what: 'the records' });
     const statuses = await recordedUntil(gateway, good);
     expect(statuses.toSorted()).toEqual([200, ...Array(FAILURES_MAX).fill(401)]);
+    await gateway.stop();
+    await waitFor(() => finishedCount(gateway) === FAILURES_MAX + 2, { what: 'the summary' });
+    expect(gateway.events.at(-1)).toMatchObject({ status: 401, keyId: '', refusals: keys.length });
   });
 
   test('leaves other addresses alone', async () => {
