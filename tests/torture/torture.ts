@@ -85,7 +85,8 @@ export async function torture(options: TortureOptions): Promise<Report> {
   const over = AbortSignal.timeout(options.durationMs);
   const startedAt = performance.now();
   const progress = watchProgress(options, nemesis, startedAt);
-  const account = nemesis.run(planned, over);
+  const asked = new AbortController();
+  const account = nemesis.run(planned, AbortSignal.any([over, asked.signal]));
   {
     await using journal = await Journal.create(files.journal);
     await runClients({
@@ -96,6 +97,7 @@ export async function torture(options: TortureOptions): Promise<Report> {
         .map(({ id, baseUrl }) => ({ id, baseUrl })),
     });
   }
+  asked.abort();
   const durationMs = performance.now() - startedAt;
   const { faults, complaints } = await account;
   progress.stop();
