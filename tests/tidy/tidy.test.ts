@@ -210,7 +210,7 @@ test('index.ts stands at the root of a project only', () => {
 test('every file is reachable from a start file, a package root or a test', () => {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const isRoot = (file: SourceFile) =>
-    /\/(main|[a-z]+-main|index)\.ts$/.test(file.path) || /\.(test|config)\.ts$/.test(file.path);
+    /\/(main|[a-z-]+-main|index)\.ts$/.test(file.path) || /\.(test|config)\.ts$/.test(file.path);
   const waiting = files.filter(isRoot).map(({ path }) => path);
   const reached = new Set(waiting);
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
