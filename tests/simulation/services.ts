@@ -46,7 +46,7 @@ export function beginIngress(gateway: Gateway, incarnation: Incarnation): () => 
     limits: new Limits({ bus, configuration, logger: SILENT }),
     storedAnswers: new StoredAnswers(bus, SILENT),
     retryBudget: new RetryBudget(),
-    byteBudget: new ByteBudget(BUFFERED_BYTES_MAX),
+    byteBudget: new ByteBudget(BUFFERED_BYTES_MAX, BUFFERED_BYTES_MAX),
     drainEnding: new AbortController().signal,
   };
   paths.set(incarnation, path);

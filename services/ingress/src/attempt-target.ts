@@ -114,7 +114,7 @@ async function relay(
   { reply, record, byteBudget }: AttemptContext,
 ): Promise<RelayOutcome> {
   let head: InferenceHead | undefined;
-  using whole = new WholeAnswer(byteBudget.share('answer'));
+  using whole = new WholeAnswer(byteBudget.answerShare());
   // Clients hang up as soon as they read the final event, so it waits until the attempt is recorded.
   let final: Uint8Array = new Uint8Array();
   for await (const frame of call) {

@@ -11,7 +11,7 @@ const held = getMeter('ingress').createUpDownCounter('gateway.ingress.buffered_b
 });
 
 /** What the bytes are of. */
-export type Held = 'request' | 'answer';
+type Held = 'request' | 'answer';
 
 /**
  * Of the budget, requests may take what is left of a half: the answers of those that run have been
@@ -19,16 +19,29 @@ export type Held = 'request' | 'answer';
  */
 const REQUEST_SHARE = 0.5;
 
+/** Of what requests may take, the part that those of one key may, if it holds a whole body. */
+const KEY_SHARE = 0.25;
+
 export class ByteBudget {
   readonly #bytesMax: Readonly<Record<Held, number>>;
+  readonly #keyBytesMax: number;
+  readonly #byKey = new Map<string, number>();
   #reserved = 0;
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = { request: Math.floor(bytesMax * REQUEST_SHARE), answer: bytesMax };
+  /** `bodyBytesMax` is the largest body there may be: any key may always send one, given room. */
+  constructor(bytesMax: number, bodyBytesMax: number) {
+    const requestBytesMax = Math.floor(bytesMax * REQUEST_SHARE);
+    this.#bytesMax = { request: requestBytesMax, answer: bytesMax };
+    this.#keyBytesMax = Math.max(bodyBytesMax, Math.floor(requestBytesMax * KEY_SHARE));
   }
 
   get reserved(): number {
     return this.#reserved;
+  }
+
+  /** Keys whose requests hold something. */
+  get keys(): number {
+    return this.#byKey.size;
   }
 
   /** Throws `overloaded` when a request of so many bytes would not fit now. Reserves nothing. */
@@ -36,33 +49,43 @@ export class ByteBudget {
     if (this.#reserved + bytes > this.#bytesMax.request) throw shed('bytes');
   }
 
-  /** A share of the budget that starts empty. */
-  share(held: Held): BudgetShare {
-    return new BudgetShare((bytes) => this.#take(bytes, this.#bytesMax[held]));
+  /** A share of the budget that starts empty, for the body of a request with this key. */
+  requestShare(keyId: string): BudgetShare {
+    return new BudgetShare((bytes) => {
+      const ofKey = (this.#byKey.get(keyId) ?? 0) + bytes;
+      if (bytes > 0 && ofKey > this.#keyBytesMax) throw shed('key_bytes');
+      this.#take(bytes, 'request');
+      if (ofKey > 0) this.#byKey.set(keyId, ofKey);
+      else this.#byKey.delete(keyId);
+    });
   }
 
-  #take(bytes: number, bytesMax: number): boolean {
-    if (bytes > 0 && this.#reserved + bytes > bytesMax) return false;
+  /** A share of the budget that starts empty, for an answer that is collected whole. */
+  answerShare(): BudgetShare {
+    return new BudgetShare((bytes) => this.#take(bytes, 'answer'));
+  }
+
+  #take(bytes: number, purpose: Held): void {
+    if (bytes > 0 && this.#reserved + bytes > this.#bytesMax[purpose]) throw shed('bytes');
     this.#reserved += bytes;
     held.add(bytes);
-    return true;
   }
 }
 
 /** What one request or answer holds. */
 export class BudgetShare {
-  readonly #take: (bytes: number) => boolean;
+  readonly #take: (bytes: number) => void;
   #bytes = 0;
   #isReleased = false;
 
-  constructor(take: (bytes: number) => boolean) {
+  constructor(take: (bytes: number) => void) {
     this.#take = take;
   }
 
   /** Holds this many bytes from now on, if it held fewer. Throws `overloaded` when they do not fit. */
   growTo(bytes: number): void {
     if (this.#isReleased || bytes <= this.#bytes) return;
-    if (!this.#take(bytes - this.#bytes)) throw shed('bytes');
+    this.#take(bytes - this.#bytes);
     this.#bytes = bytes;
   }
 

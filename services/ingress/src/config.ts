@@ -42,6 +42,12 @@ export interface IngressSettings {
 
 const MEBIBYTE = 1024 * 1024;
 
+/**
+ * For `localhost` Fastify listens at every address that the name has, but only the connections of the
+ * first listener are bounded and drained. So it means one address.
+ */
+const LOCALHOST = '127.0.0.1';
+
 /** What only an ingress with replicas needs to be told. */
 type ReplicaSettings = Pick<IngressSettings, 'pepper' | 'lameDuckMs'>;
 
@@ -56,9 +62,10 @@ export function readIngressSettings(
     edge: () => readEdge(environment),
     configuration: () => readConfiguration(environment),
   });
-  const { apiKey, adminKey, ...rest } = edge;
+  const { apiKey, adminKey, host, ...rest } = edge;
   return {
     ...rest,
+    host: host === 'localhost' ? LOCALHOST : host,
     configuration,
     bootstrapKeys: { ...(apiKey && { client: apiKey }), ...(adminKey && { admin: adminKey }) },
   };

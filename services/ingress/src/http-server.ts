@@ -197,13 +197,14 @@ function observe(request: FastifyRequest, reply: FastifyReply, access: Access | 
 
 function takeJsonOnly(app: FastifyInstance, { bodyBytesMax, budget }: HttpServerOptions): void {
   const bytesMaxOf = (request: FastifyRequest) => request.routeOptions.bodyLimit ?? bodyBytesMax;
+  const shareOf = ({ key }: FastifyRequest) => budget.requestShare(key?.id ?? '');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, request.held ?? budget.share('request'), { bytesMax: bytesMaxOf(request) }),
+    readBody(payload, request.held ?? shareOf(request), { bytesMax: bytesMaxOf(request) }),
   );
   app.addHook('preParsing', async (request, reply) => {
     if (request.method === 'GET' || request.is404) return;
-    const held = budget.share('request');
+    const held = shareOf(request);
     request.held = held;
     reply.raw.once('close', () => held.release());
     if (request.method === 'DELETE') return;

@@ -53,7 +53,7 @@ export async function startIngress(
   const limits = resources.use(new Limits({ bus, configuration, logger }));
   const running = resources.use(new RunningRequests());
   const load = resources.use(new LoadGuard({ runningMax: settings.runningRequestsMax }));
-  const budget = new ByteBudget(settings.bufferedBytesMax);
+  const budget = new ByteBudget(settings.bufferedBytesMax, settings.bodyBytesMax);
   resources.use(context.health.register('bus', () => bus.outage ?? true));
   resources.use(context.health.register('ledger', () => ledger.outage ?? true));
 

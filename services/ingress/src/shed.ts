@@ -8,8 +8,11 @@ const refusals = getMeter('ingress').createCounter('gateway.ingress.shed_request
   description: 'Requests that were refused because the process had no room for them',
 });
 
-/** What there is too much of: running requests, lag of the event loop, heap, or buffered bytes. */
-export type Shortage = 'running' | 'lag' | 'heap' | 'bytes';
+/**
+ * What there is too much of: running requests, lag of the event loop, heap, buffered bytes, or those
+ * of the request's own key.
+ */
+export type Shortage = 'running' | 'lag' | 'heap' | 'bytes' | 'key_bytes';
 
 /** Counts the refusal, and makes the error that says it. */
 export function shed(shortage: Shortage): GatewayError {

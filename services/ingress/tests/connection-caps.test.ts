@@ -96,6 +96,14 @@ describe('connections', () => {
     expect(slow.every(({ isClosed }) => !isClosed)).toBe(true);
   });
 
+  test('are taken at one address where the host is localhost, so that nothing passes the bounds', async () => {
+    const environment = { GATEWAY_HOST: 'localhost', GATEWAY_MAX_CONNECTIONS: '1' };
+    const gateway = await startHarness({ environment });
+    expect(gateway.ingress.host).toBe('127.0.0.1');
+    await answersOn(open(gateway));
+    await expectRefused(open(gateway));
+  });
+
   test('carry a thousand requests, and the last answer says that it is the last', async () => {
     const gateway = await startHarness();
     const connection = open(gateway);

@@ -32,7 +32,7 @@ async function startServer(options: Partial<HttpServerOptions> & { load?: LoadGu
     connectionsPerAddressMax: 10,
     trustedProxies: [],
     keys,
-    budget: new ByteBudget(2048),
+    budget: new ByteBudget(2048, 1024),
     load: guardAt(CALM),
     logger,
     lameDuckMs: 0,

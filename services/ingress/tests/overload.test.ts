@@ -39,6 +39,16 @@ async function recordedUntil(gateway: Harness, response: Response): Promise<read
   return gateway.events.flatMap((event) => (event.kind === 'finished' ? [event.status] : []));
 }
 
+async function headersOfNewKey({ origin }: Harness): Promise<{ authorization: string }> {
+  const response = await fetch(`${origin}/admin/v1/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'another' }),
+  });
+  const { key } = (await response.json()) as { key: string };
+  return { authorization: `Bearer ${key}` };
+}
+
 describe('running requests', () => {
   test('are taken up to the bound and refused past it, without a record', async () => {
     const { worker, goOn } = holding();
@@ -113,6 +123,24 @@ describe('the bytes that are held', () => {
     const event = await gateway.finished(response.headers.get('x-request-id'));
     expect(event).toMatchObject({ ended: 'failed', errorCode: 'overloaded', attempts: 1 });
     expect(gateway.reached.worker).toBe(3);
+  });
+
+  test('are a share for one key, and one past it is refused and recorded while others are served', async () => {
+    const { worker, goOn } = holding();
+    const bytes = { GATEWAY_MAX_BODY_BYTES: '1024', GATEWAY_MAX_BUFFERED_BYTES: '16384' };
+    const gateway = await startHarness({ worker, environment: { ...bytes, ...NO_LIMIT } });
+    const headers = await headersOfNewKey(gateway);
+    const held = [1024, 1024 - 200, 200].map((size) => gateway.post(sized(size)));
+    await waitFor(() => gateway.reached.worker === 3, { what: 'requests that fill the share' });
+    const refused = await gateway.post(chat());
+    await expectShed(refused);
+    const event = await gateway.finished(refused.headers.get('x-request-id'));
+    expect(event).toMatchObject({ status: 503, keyId: 'bootstrap-client' });
+    const other = gateway.post(sized(1024), { headers });
+    await waitFor(() => gateway.reached.worker === 4, { what: 'the request of another key' });
+    goOn();
+    for (const response of await Promise.all([...held, other])) expect(response.status).toBe(200);
+    expect((await gateway.post(chat())).status).toBe(200);
   });
 
   test('are given back by a client that leaves within its body', async () => {

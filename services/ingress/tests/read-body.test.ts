@@ -9,10 +9,10 @@ import { openRawConnection, type RawConnection } from './raw-connection.ts';
 
 /** A server that reads one body, and the client's side of it. */
 async function startReading(bounds: Partial<BodyBounds>, budgetBytes = 1_000) {
-  const budget = new ByteBudget(2 * budgetBytes);
+  const budget = new ByteBudget(2 * budgetBytes, budgetBytes);
   const outcome = Promise.withResolvers<string>();
   const server = createServer((request, response) => {
-    readBody(request, budget.share('request'), { bytesMax: 1_000, ...bounds })
+    readBody(request, budget.requestShare('a-key'), { bytesMax: 1_000, ...bounds })
       .then(
         (body) => outcome.resolve(body.toString()),
         (error: GatewayError) => outcome.resolve(error.code),
