@@ -14,6 +14,7 @@ import {
   type SubscriptionOptions,
 } from '@nats-io/transport-node';
 import type { NatsBusOptions } from './nats-bus-options.ts';
+import { writePerTurn } from './write-per-turn.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const RECONNECT_WAIT_MS = 250;
@@ -174,6 +175,7 @@ export class ConnectionKeeper {
       const connection = await this.#firstConnection();
       if (connection === undefined) return;
       checkServer(connection);
+      writePerTurn(connection);
       this.#connection = connection;
       this.#outage = undefined;
       void this.#watch(connection);
@@ -220,6 +222,7 @@ export class ConnectionKeeper {
         this.#notifyLost();
         return;
       case 'reconnect':
+        if (this.#connection !== undefined) writePerTurn(this.#connection);
         this.#outage = undefined;
         logger?.info({ server: status.server }, 'NATS connection restored');
         for (const listener of this.#listeners) listener.restored?.();
