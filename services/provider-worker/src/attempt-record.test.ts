@@ -23,10 +23,13 @@ const request: InferenceRequest = {
 };
 
 const NO_FACTS: AnswerFacts = { finishReasons: [], outputCharacters: 0 };
+/** Texts of 41 characters. */
+const BODY = { messages: [{ role: 'user', content: 'a'.repeat(37) }] };
 const USAGE = { ...NO_USAGE, inputTokens: 100, outputTokens: 3 };
 
-function recordOf(facts: AnswerFacts): AttemptRecord {
-  return new AttemptRecord(request, 1, 41, { facts });
+function recordOf(facts: AnswerFacts, body: object = BODY): AttemptRecord {
+  const asked = { body: Buffer.from(JSON.stringify(body)) };
+  return new AttemptRecord(request, 1, { facts, request: asked });
 }
 
 describe('AttemptRecord', () => {
@@ -63,6 +66,31 @@ describe('AttemptRecord', () => {
       usage: { ...NO_USAGE, inputTokens: 11, outputTokens: 3 },
       source: 'estimated',
     });
+  });
+
+  test.for(['chat', 'messages', 'gemini'] as const)(
+    'does not take a picture for text where it is estimated, in the dialect %s',
+    (dialect) => {
+      const picture = 'A'.repeat(1_000_000);
+      const body = {
+        chat: { content: [{ type: 'image_url', image_url: { url: `data:;base64,${picture}` } }] },
+        messages: { content: [{ type: 'image', source: { type: 'base64', data: picture } }] },
+        gemini: { contents: [{ parts: [{ inlineData: { data: picture } }] }] },
+      }[dialect];
+      const record = recordOf(NO_FACTS, body);
+      record.sent();
+      expect(record.spent()).toEqual({
+        usage: { ...NO_USAGE, inputTokens: 1_600 },
+        source: 'estimated',
+      });
+    },
+  );
+
+  test('takes the bytes of what cannot be read for text', () => {
+    const asked = { body: Buffer.alloc(41, 'x') };
+    const record = new AttemptRecord(request, 1, { facts: NO_FACTS, request: asked });
+    record.sent();
+    expect(record.spent().usage).toEqual({ ...NO_USAGE, inputTokens: 11 });
   });
 
   test('takes the output that was seen where a broken answer reported less', () => {

@@ -1,4 +1,4 @@
-import { type AnswerFacts, estimateTokens } from '@gateway/dialects';
+import { type Exchange, estimatePromptTokens, estimateTokens } from '@gateway/dialects';
 import {
   type AttemptedEvent,
   EVENT_SCHEMA,
@@ -19,12 +19,17 @@ export interface SpentUsage {
   readonly source: AttemptedEvent['usageSource'];
 }
 
+/** What the provider was sent, and what it has said. */
+export interface AskedAndAnswered {
+  readonly request: Pick<Exchange['request'], 'body'>;
+  readonly facts: Exchange['facts'];
+}
+
 /** What is learnt of one provider call while it runs, to become its event. */
 export class AttemptRecord {
   readonly #request: InferenceRequest;
   readonly #attempt: number;
-  readonly #requestBytes: number;
-  readonly #exchange: { readonly facts: AnswerFacts };
+  readonly #exchange: AskedAndAnswered;
   readonly #startedAt = Date.now();
   readonly #startedAtMs = performance.now();
   #isSent = false;
@@ -33,15 +38,9 @@ export class AttemptRecord {
   #firstByteMs: number | undefined;
   #isComplete = false;
 
-  constructor(
-    request: InferenceRequest,
-    attempt: number,
-    requestBytes: number,
-    exchange: { readonly facts: AnswerFacts },
-  ) {
+  constructor(request: InferenceRequest, attempt: number, exchange: AskedAndAnswered) {
     this.#request = request;
     this.#attempt = attempt;
-    this.#requestBytes = requestBytes;
     this.#exchange = exchange;
   }
 
@@ -79,7 +78,7 @@ export class AttemptRecord {
       const seen = { ...usage, outputTokens: Math.max(usage.outputTokens, outputTokens) };
       return { usage: seen, source: 'estimated' };
     }
-    const inputTokens = estimateTokens(this.#requestBytes);
+    const inputTokens = tokensAsked(this.#exchange.request.body);
     return { usage: { ...NO_USAGE, inputTokens, outputTokens }, source: 'estimated' };
   }
 
@@ -117,4 +116,13 @@ export class AttemptRecord {
 
 function cut(text: string): string {
   return text.slice(0, PROVIDER_TEXT_LENGTH_MAX);
+}
+
+/** Of the request as the provider got it; what is no JSON counts by its bytes. */
+function tokensAsked(body: Uint8Array): number {
+  try {
+    return estimatePromptTokens(JSON.parse(new TextDecoder().decode(body)));
+  } catch {
+    return estimateTokens(body.length);
+  }
 }

@@ -78,7 +78,6 @@ export async function attempt(call: InferenceCall, context: AttemptContext): Pro
 interface PreparedAttempt {
   readonly provider: Provider;
   readonly exchange: Exchange;
-  readonly requestBytes: number;
   /** Undefined where the answer is our own. */
   readonly leave: CallLeave | undefined;
 }
@@ -109,7 +108,7 @@ async function prepare(call: InferenceCall, context: AttemptContext): Promise<Pr
     leave?.ended(toGatewayError(thrown));
     throw thrown;
   }
-  return { provider, exchange, requestBytes: body.length, leave };
+  return { provider, exchange, leave };
 }
 
 class Attempt {
@@ -126,7 +125,7 @@ class Attempt {
   #hasHead = false;
 
   constructor(call: InferenceCall, context: AttemptContext, prepared: PreparedAttempt) {
-    const { provider, exchange, requestBytes, leave } = prepared;
+    const { provider, exchange, leave } = prepared;
     const { target, stream, operation = 'generate' } = call.request;
     this.#call = call;
     this.#context = context;
@@ -134,7 +133,7 @@ class Attempt {
     this.#exchange = exchange;
     this.#leave = leave;
     this.#signal = AbortSignal.any([call.signal, context.cutOff]);
-    this.#record = new AttemptRecord(call.request, call.attempt, requestBytes, exchange);
+    this.#record = new AttemptRecord(call.request, call.attempt, exchange);
     this.#copy = new CacheCopy(call.request);
     this.#head = {
       contentType: exchange.contentType,
