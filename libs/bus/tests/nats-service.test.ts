@@ -2,11 +2,21 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inferenceEndpoint, type ServiceName } from '@gateway/protocol';
 import { type NodeProcess, type RunningServer, startNodeProcess, waitFor } from '@gateway/testing';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { passwordOf, startProvisionedNats } from './nats-fixture.ts';
+import {
+  attempted,
+  callOptions,
+  collect,
+  HEAD,
+  inferenceRequest,
+  newProvider,
+} from './contract/sample-messages.ts';
+import { connectAs, passwordOf, startProvisionedNats } from './nats-fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, 'service-main.ts');
+const WORKER_PROGRAM = join(import.meta.dirname, 'worker-main.ts');
 
 let server: RunningServer;
 let directory: string;
@@ -20,14 +30,22 @@ beforeEach(async () => {
   });
 });
 
-async function startService(nodeArguments: readonly string[] = []): Promise<NodeProcess> {
+interface ServiceOptions {
+  readonly script?: string;
+  readonly arguments?: readonly string[];
+  readonly user?: ServiceName;
+  readonly nodeArguments?: readonly string[];
+}
+
+async function startService(options: ServiceOptions = {}): Promise<NodeProcess> {
+  const { script = PROGRAM, user = 'ingress', ...rest } = options;
   const service = startNodeProcess({
-    script: PROGRAM,
-    nodeArguments,
+    script,
+    ...rest,
     environment: {
       NATS_URL: server.url,
-      NATS_USER: 'ingress',
-      NATS_PASSWORD: passwordOf('ingress'),
+      NATS_USER: user,
+      NATS_PASSWORD: passwordOf(user),
       GATEWAY_SPOOL_DIR: directory,
       GATEWAY_METRICS_PORT: '0',
     },
@@ -63,7 +81,7 @@ test.each([
   { shiftMs: 2_000, said: /^the clock is \d{4} ms ahead of that of nats-server$/ },
   { shiftMs: -2_000, said: /^the clock is \d{4} ms behind that of nats-server$/ },
 ])('a clock that is $shiftMs ms off makes it not ready, until it is mended', async (one) => {
-  const service = await startService(shiftedClock(one.shiftMs));
+  const service = await startService({ nodeArguments: shiftedClock(one.shiftMs) });
   expect((await readiness(service)).failing).toEqual({ clock: expect.stringMatching(one.said) });
   service.kill('SIGUSR2');
   await waitFor(async () => (await readiness(service)).failing.clock === undefined, {
@@ -73,9 +91,50 @@ test.each([
 });
 
 test('a clock that is a little off does not matter', async () => {
-  const service = await startService(shiftedClock(150));
+  const service = await startService({ nodeArguments: shiftedClock(150) });
   expect((await readiness(service)).failing).toEqual({});
 });
+
+test.each([2_000, -2_000])(
+  'a worker whose clock is %i ms off leaves its calls to others, until it is mended',
+  async (shiftMs) => {
+    const provider = newProvider();
+    const skewed = await startService({
+      script: WORKER_PROGRAM,
+      arguments: [provider],
+      user: 'provider-worker',
+      nodeArguments: shiftedClock(shiftMs),
+    });
+    await using ingress = await connectAs('ingress', server.url);
+    const lastFrame = async () => {
+      const value = inferenceRequest(provider);
+      const message = { value };
+      const options = callOptions(value.requestId);
+      const frames = await collect(ingress.call(inferenceEndpoint(provider), message, options));
+      return frames.at(-1);
+    };
+    expect(await lastFrame()).toMatchObject({ type: 'error', error: { code: 'overloaded' } });
+    let taken = 0;
+    const good = await connectAs('provider-worker', server.url);
+    await good.serve(
+      inferenceEndpoint(provider),
+      async (call) => {
+        taken += 1;
+        call.accept();
+        call.head(HEAD);
+        await call.end(attempted(call.requestId, call.attempt));
+      },
+      { concurrencyMax: 10 },
+    );
+    for (let count = 0; count < 20; count += 1) {
+      expect(await lastFrame()).toMatchObject({ type: 'end' });
+    }
+    expect(taken).toBe(20);
+    await good.drain();
+    skewed.kill('SIGUSR2');
+    await waitFor(async () => (await lastFrame())?.type === 'end', { what: 'a mended worker' });
+  },
+);
 
 test('what waits in its spool is remarked, and does not keep it from ending', async () => {
   const service = await startService();

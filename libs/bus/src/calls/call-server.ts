@@ -1,5 +1,5 @@
 /**
- * Takes calls for one endpoint: refuses what came too late, hands back what it has no room for,
+ * Takes calls for one endpoint: refuses what came too late, hands back what it cannot take,
  * runs the handler in the sender's trace, and sees to it that every call it took ends.
  */
 import { GatewayError, type StreamEndpoint, toGatewayError } from '@gateway/protocol';
@@ -27,13 +27,15 @@ export interface CallServerSetup<Request, Head> {
   readonly options: ServeOptions;
   readonly worker: string;
   readonly clock: Clock;
+  /** Whether the clock means to callers what it says. A server that cannot read their times takes no call. */
+  readonly isClockRight: () => boolean;
   /** Called before the handler runs, so that control messages find the call. */
   opened(call: IncomingCallMachine<Request, Head>, opening: CallOpening): void;
   /** The handler left its event unpublished or did not end its call: for the log. */
   failed(error: unknown): void;
 }
 
-/** The error of a call that every server of the group is too full for. */
+/** The error of a call that no server of the group takes, since each is full or its clock is wrong. */
 export function allFull(): GatewayError {
   return new GatewayError('overloaded', 'All workers of this provider are busy.');
 }
@@ -49,7 +51,12 @@ export class CallServer<Request, Head> {
 
   arrive(arrival: Arrival): void {
     const { opening } = arrival;
-    const now = this.#setup.clock.now();
+    const { clock, isClockRight } = this.#setup;
+    if (!isClockRight()) {
+      this.#refuse(arrival);
+      return;
+    }
+    const now = clock.now();
     // The caller has given up on it and answered its client, so nobody would read a frame.
     if (now > opening.acceptBy || now > opening.deadlineAt) return;
     if (!this.#slots.run(() => this.#run(arrival))) this.#refuse(arrival);

@@ -106,6 +106,8 @@ export class InProcessCalls implements PeerCalls {
       options,
       worker: this.#identity.instance,
       clock: this.#hub.clock,
+      // Callers read the same one.
+      isClockRight: () => true,
       opened: (call) => {
         const served = this.#served.get(callKey(call.requestId, call.attempt));
         if (served) served.call = call as IncomingCallMachine<unknown, unknown>;

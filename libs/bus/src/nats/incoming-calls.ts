@@ -61,13 +61,15 @@ interface OpenCall {
 
 export class IncomingCalls {
   readonly #setup: CallsSetup;
+  readonly #isClockRight: () => boolean;
   readonly #calls = new Map<string, OpenCall>();
   readonly #handedOver: HandedOverEvents;
   #subscribed: Promise<void> | undefined;
   #probing = false;
 
-  constructor(setup: CallsSetup) {
+  constructor(setup: CallsSetup, isClockRight: () => boolean) {
     this.#setup = setup;
+    this.#isClockRight = isClockRight;
     this.#handedOver = new HandedOverEvents(setup.clock);
     setup.keeper.listen({
       lost: () => {
@@ -88,6 +90,7 @@ export class IncomingCalls {
     const server = new CallServer<Request, Head>({
       ...{ endpoint, handler, options, clock },
       worker: identity.instance,
+      isClockRight: this.#isClockRight,
       opened: (machine, { caller }) => this.#opened({ machine, caller }),
       failed: (error) => {
         const expected = error instanceof GatewayError && error.code !== 'internal';

@@ -68,7 +68,7 @@ class NatsBus implements Bus {
     this.#recorder = recorder;
     this.#requests = new Requests(this.#setup);
     this.#outgoing = new OutgoingCalls(this.#setup);
-    this.#incoming = new IncomingCalls(this.#setup);
+    this.#incoming = new IncomingCalls(this.#setup, () => this.clockSkew === undefined);
     this.#provisioning = new ProvisioningCheck(identity.service, keeper, mux, clock);
   }
 
