@@ -19,6 +19,8 @@ export interface StackServers {
 export interface StackServersOptions {
   /** Of the repository, where NATS' configuration is. */
   readonly root: string;
+  /** Another configuration of NATS, with the same users. */
+  readonly natsConfigFile?: string | undefined;
   /** Gets a directory for each server. */
   readonly directory: string;
   readonly passwords: StackSecrets['nats'];
@@ -33,7 +35,7 @@ export async function startServers(options: StackServersOptions): Promise<StackS
   const starting = [
     startNats({
       dataDir: join(directory, 'nats'),
-      configFile: join(root, 'infra/nats/nats-server.conf'),
+      configFile: options.natsConfigFile ?? join(root, 'infra/nats/nats-server.conf'),
       environment: natsPasswords(passwords),
     }),
     startRedis({ dataDir: join(directory, 'redis') }),

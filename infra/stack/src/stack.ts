@@ -31,6 +31,8 @@ export interface StackOptions {
   readonly httpPort: number;
   /** Of the first service, the others following it; 0 for any free ports. */
   readonly operationsPort: number;
+  /** Another configuration of NATS, with the same users. */
+  readonly natsConfigFile?: string;
   readonly report: (line: string) => void;
   /** Gives the start up. */
   readonly signal: AbortSignal;
@@ -52,9 +54,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const logDirectory = join(directory, 'logs');
   mkdirSync(logDirectory, { recursive: true });
   const secrets = loadSecrets(directory);
-  const { root } = options;
+  const { root, natsConfigFile } = options;
   const passwords = secrets.nats;
-  const servers = await startServers({ root, directory, passwords, durable: true, resources });
+  const servers = await startServers({
+    root,
+    natsConfigFile,
+    directory,
+    passwords,
+    durable: true,
+    resources,
+  });
   for (const [name, { pid, port }] of Object.entries(servers)) {
     report(line(name, pid, `${name}://127.0.0.1:${port}`));
   }

@@ -1,0 +1,118 @@
+/** Puts one load on one system and says what it cost. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { repositoryRoot, startNodeProcess } from '@gateway/testing';
+import type { Load, LoadResult } from './load.ts';
+import { cpuMicroseconds, residentBytes } from './process-accounts.ts';
+import type { PartName, RunningSystem } from './systems/system.ts';
+
+const ANSWER_TIMEOUT_MS = 120_000;
+const QUIET_WINDOW_MS = 250;
+/** Two windows in which the system does no more than it does idle. */
+const QUIET_WINDOWS = 2;
+const QUIET_TOLERANCE_MICROSECONDS = 20_000;
+const SETTLE_TIMEOUT_MS = 20_000;
+const DRIVER = join(repositoryRoot, 'tests/load/driver-main.ts');
+
+export type Parts = Readonly<Partial<Record<PartName, number>>>;
+
+export interface Measurement {
+  readonly load: LoadResult;
+  /** Of every process, from the first request until all its work is done, the ledger's too. */
+  readonly cpuMicroseconds: number;
+  readonly cpuMicrosecondsByPart: Parts;
+  readonly upstreamCpuMicroseconds: number;
+  /** At the end of the load. */
+  readonly residentBytesByPart: Parts;
+  /** How long the system went on working behind the load. */
+  readonly settledAfterMs: number;
+  /** False when it still worked after 20 s. */
+  readonly isSettled: boolean;
+}
+
+export interface MeasureOptions {
+  readonly upstreamPid: number;
+  /** Of all parts together, in microseconds of CPU for each second. */
+  readonly idleMicrosecondsPerSecond: number;
+}
+
+export async function runDriver(load: Load): Promise<LoadResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-load-'));
+  try {
+    const file = join(directory, 'load.json');
+    writeFileSync(file, JSON.stringify(load));
+    await using driver = startNodeProcess({ script: DRIVER, arguments: [file] });
+    const line = await driver.waitForLine(/^\{.*\}$/, load.durationMs + ANSWER_TIMEOUT_MS);
+    return JSON.parse(line[0]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+export async function measure(
+  system: RunningSystem,
+  load: Load,
+  { upstreamPid, idleMicrosecondsPerSecond }: MeasureOptions,
+): Promise<Measurement> {
+  const before = cpuByPart(system);
+  const upstreamBefore = cpuMicroseconds(upstreamPid);
+  const result = await runDriver(load);
+  const residentBytesByPart = residentByPart(system);
+  const { afterMs, isSettled } = await settle(system, idleMicrosecondsPerSecond);
+  const after = cpuByPart(system);
+  const used = mapParts(after, (name, value) => value - (before[name] ?? 0));
+  // While it settles the system does what it does idle, too; that belongs to no request.
+  const idle = (idleMicrosecondsPerSecond * (afterMs + QUIET_WINDOW_MS * QUIET_WINDOWS)) / 1_000;
+  return {
+    load: result,
+    cpuMicroseconds: Math.max(0, sum(used) - idle),
+    cpuMicrosecondsByPart: used,
+    upstreamCpuMicroseconds: cpuMicroseconds(upstreamPid) - upstreamBefore,
+    residentBytesByPart,
+    settledAfterMs: afterMs,
+    isSettled,
+  };
+}
+
+/** Of all parts once they are quiet, in microseconds of CPU for each second. */
+export async function measureIdle(system: RunningSystem, windowMs: number): Promise<number> {
+  await settle(system, 0);
+  const before = sum(cpuByPart(system));
+  await sleep(windowMs);
+  return ((sum(cpuByPart(system)) - before) * 1_000) / windowMs;
+}
+
+export function residentByPart({ parts }: RunningSystem): Parts {
+  return mapParts(parts, (_, pid) => residentBytes(pid));
+}
+
+export function sum(parts: Parts): number {
+  return Object.values(parts).reduce((total, value) => total + value, 0);
+}
+
+async function settle(system: RunningSystem, idleMicrosecondsPerSecond: number) {
+  if (Object.keys(system.parts).length === 0) return { afterMs: 0, isSettled: true };
+  const startedAt = performance.now();
+  const idle = (idleMicrosecondsPerSecond * QUIET_WINDOW_MS) / 1_000;
+  let quiet = 0;
+  let last = sum(cpuByPart(system));
+  while (quiet < QUIET_WINDOWS && performance.now() - startedAt < SETTLE_TIMEOUT_MS) {
+    await sleep(QUIET_WINDOW_MS);
+    const now = sum(cpuByPart(system));
+    quiet = now - last <= idle + QUIET_TOLERANCE_MICROSECONDS ? quiet + 1 : 0;
+    last = now;
+  }
+  const afterMs = performance.now() - startedAt - quiet * QUIET_WINDOW_MS;
+  return { afterMs: Math.max(0, afterMs), isSettled: quiet >= QUIET_WINDOWS };
+}
+
+function cpuByPart({ parts }: RunningSystem): Parts {
+  return mapParts(parts, (_, pid) => cpuMicroseconds(pid));
+}
+
+function mapParts(parts: Parts, change: (name: PartName, value: number) => number): Parts {
+  const entries = Object.entries(parts) as [PartName, number][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, change(name, value)]));
+}

@@ -1,0 +1,48 @@
+/** What processes and their children have used, as the kernel accounts for it. Linux only. */
+import { readFileSync } from 'node:fs';
+
+/** Of `/proc`, whatever the kernel's own tick is. */
+const TICKS_PER_SECOND = 100;
+const MICROSECONDS_PER_TICK = 1_000_000 / TICKS_PER_SECOND;
+const BYTES_PER_KIBIBYTE = 1_024;
+
+/** Fields of `/proc/<pid>/stat` behind the name of the command, which may hold spaces. */
+const USER_TIME_FIELD = 11;
+const CPU_FIELDS = 4;
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process and everything below it that lives. */
+export function processTree(pid: number): readonly number[] {
+  const children = (read(`/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean);
+  return [pid, ...children.flatMap((child) => processTree(Number(child)))];
+}
+
+/**
+ * CPU time of all threads of the process and of its children, those that have ended included, in
+ * microseconds, to 10 ms exactly for each process.
+ */
+export function cpuMicroseconds(pid: number): number {
+  return processTree(pid).reduce((sum, each) => {
+    const stat = read(`/proc/${each}/stat`) ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = fields.slice(USER_TIME_FIELD, USER_TIME_FIELD + CPU_FIELDS).map(Number);
+    return sum + ticks.reduce((one, other) => one + other, 0) * MICROSECONDS_PER_TICK;
+  }, 0);
+}
+
+/** Resident memory of the process and its children; what they share of it counts once. */
+export function residentBytes(pid: number): number {
+  const statuses = processTree(pid).map((each) => read(`/proc/${each}/status`) ?? '');
+  const field = (status: string, name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * BYTES_PER_KIBIBYTE;
+  const shared = statuses.map((status) => field(status, 'RssShmem'));
+  const own = statuses.map((status) => field(status, 'VmRSS') - field(status, 'RssShmem'));
+  return own.reduce((sum, bytes) => sum + bytes, 0) + Math.max(0, ...shared);
+}
