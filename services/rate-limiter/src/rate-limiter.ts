@@ -31,7 +31,7 @@ export async function startRateLimiter(
   context: RateLimiterContext,
 ): Promise<AsyncDisposable> {
   await using resources = new AsyncDisposableStack();
-  const store = resources.use(openStore(settings, context));
+  const store = resources.use(await openStore(settings, context));
   if (settings.store.kind === 'redis') {
     resources.use(context.health.register('redis', () => store.outage ?? true));
   }
@@ -52,8 +52,14 @@ export async function startRateLimiter(
   return resources.move();
 }
 
-function openStore({ store }: RateLimiterSettings, { logger }: RateLimiterContext): LimitStore {
-  return store.kind === 'redis'
-    ? new RedisLimitStore(store, logger)
-    : new MemoryLimitStore({ ...(store.past && { past: store.past }) });
+/** A store that could be reached is, before requests are taken: the peers had answered them. */
+async function openStore(
+  { store }: RateLimiterSettings,
+  { logger }: RateLimiterContext,
+): Promise<LimitStore> {
+  if (store.kind === 'memory')
+    return new MemoryLimitStore({ ...(store.past && { past: store.past }) });
+  const redis = new RedisLimitStore(store, logger);
+  await redis.tried;
+  return redis;
 }

@@ -34,6 +34,8 @@ export interface RedisConnection extends Disposable {
    */
   run<Result>(command: (client: Redis) => Promise<Result>): Promise<Result>;
   readonly outage: string | undefined;
+  /** Resolves when the first attempt to connect went well or not, after a second or two at most. */
+  readonly tried: Promise<void>;
 }
 
 /** Starts to connect and goes on for ever; `outage` says how far it got. */
@@ -66,6 +68,9 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     if (outage !== error.message) logger.warn({ reason: error.message }, 'redis fails');
     outage = error.message || 'Redis is not connected';
   });
+  const tried = Promise.withResolvers<void>();
+  client.once('ready', () => tried.resolve());
+  client.once('close', () => tried.resolve());
   const inFlight = new CommandsInFlight(() => {
     client.stream.destroy(new Error('Redis answers too late'));
   });
@@ -74,6 +79,7 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     get outage() {
       return outage;
     },
+    tried: tried.promise,
     [Symbol.dispose]: () => {
       outage ??= 'the connection to Redis is closed';
       client.disconnect();

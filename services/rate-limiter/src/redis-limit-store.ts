@@ -47,6 +47,11 @@ export class RedisLimitStore implements LimitStore {
     return this.#connection.outage;
   }
 
+  /** Resolves when the first attempt to reach Redis went well or not. */
+  get tried(): Promise<void> {
+    return this.#connection.tried;
+  }
+
   async reserve(request: ReserveRequest): Promise<ReserveReply> {
     const { requestId, limits } = request;
     const keys = [`${keyPrefix(limits[0]?.scope ?? '')}:request:${requestId}`];
