@@ -362,7 +362,9 @@ function requestsTo(parts: {
     },
     problems: async (answers, more) => {
       const ofClients = (await rows()).filter(({ endpoint }) => !endpoint.startsWith('/admin/'));
-      return ledgerProblems({ answers, rows: ofClients, calls: simulator.ledger, ...more });
+      // What costs nothing, such as a list of models, is not in the ledger.
+      const calls = simulator.ledger.filter(({ method }) => method === 'POST');
+      return ledgerProblems({ answers, rows: ofClients, calls, ...more });
     },
   };
 }

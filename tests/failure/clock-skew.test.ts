@@ -12,11 +12,8 @@ function skewed(byMs: number): readonly string[] {
 
 const cluster = useCluster({ processes: { 'provider-worker': 2, 'rate-limiter': 2 } });
 
-/** A worker that is ahead finds that a request came too late; after a second another one is asked. */
-const ANSWERED_WITHIN_MS = 6_000;
-
 test.each([-600_000, -1_000, 1_000, 600_000])(
-  'a worker whose clock is off by %i ms says so, and clients are answered or told',
+  'a worker whose clock is off by %i ms says so, and another one answers',
   async (byMs) => {
     const { ask, process } = cluster();
     const worker = process('provider-worker-2');
@@ -27,13 +24,7 @@ test.each([-600_000, -1_000, 1_000, 600_000])(
     const saysSo = async () => /clock is \d+ ms/.test(JSON.stringify(await worker.readiness()));
     await waitFor(saysSo, { what: 'the worker to tell of its clock' });
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask()));
-    for (const { status, errorCode, durationMs } of answers) {
-      expect([
-        [200, undefined],
-        [502, 'worker_lost'],
-      ]).toContainEqual([status, errorCode]);
-      expect(durationMs).toBeLessThan(ANSWERED_WITHIN_MS);
-    }
+    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
     await worker.restart();
   },
 );
