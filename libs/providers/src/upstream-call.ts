@@ -158,7 +158,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
       }
     } finally {
       // Whoever stops reading early has no use for the rest.
-      this.#fail(new GatewayError('client_closed', 'The answer was not read to its end.'));
+      if (!this.#isOver) {
+        this.#fail(new GatewayError('client_closed', 'The answer was not read to its end.'));
+      }
     }
   }
 
@@ -178,8 +180,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     return setTimeout(() => this.#fail(timeoutError(this.#request.provider, timeout)), afterMs);
   }
 
+  get #isOver(): boolean {
+    return this.#failure !== undefined || this.#ended;
+  }
+
   #fail(error: GatewayError): void {
-    if (this.#failure !== undefined || this.#ended) return;
+    if (this.#isOver) return;
     this.#failure = error;
     this.#close();
     this.#answer.reject(error);

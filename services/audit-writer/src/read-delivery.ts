@@ -22,14 +22,16 @@ export type Reading =
   | { readonly verdict: 'poison'; readonly reason: string };
 
 export function readDelivery(delivery: Delivery): Reading {
-  switch (eventSchemaState(delivery.value)) {
+  // Parsed each time it is asked for.
+  const { value } = delivery;
+  switch (eventSchemaState(value)) {
     case 'newer':
       return { verdict: 'newer' };
     case 'unreadable':
       return { verdict: 'poison', reason: 'not an event' };
     case 'known':
   }
-  const parsed = gatewayEvent.safeParse(delivery.value);
+  const parsed = gatewayEvent.safeParse(value);
   if (!parsed.success) {
     const faults = parsed.error.issues
       .slice(0, ISSUES_MAX)

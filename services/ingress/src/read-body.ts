@@ -40,8 +40,11 @@ export async function readBody(
     }
   };
   const end = () => body.resolve(Buffer.concat(pieces, bytes));
-  const broken = () =>
+  const broken = () => {
+    // Whole requests close too.
+    if (request.readableEnded) return;
     body.reject(new GatewayError('client_closed', 'The client closed the connection.'));
+  };
   const stopWatching = watchPace(() => bytes, bounds, body.reject);
   request.on('data', take).on('end', end).on('error', broken).on('close', broken);
   try {

@@ -251,7 +251,9 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     const orphaned = this.#orphaned;
     this.#phase = 'closed';
     this.#callOffDeadline();
-    this.#dropWaiting(misuse('the call was ended before its data was sent'));
+    if (this.#waiting.length > 0) {
+      this.#dropWaiting(misuse('the call was ended before its data was sent'));
+    }
     let isWithCaller = false;
     try {
       if (event !== undefined && !orphaned) {

@@ -310,6 +310,7 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
 
   #abandon(): void {
     this.#releaseConsumer();
+    if (this.#isDone()) return;
     this.cancel(new GatewayError('client_closed', 'The client closed the request.'));
   }
 

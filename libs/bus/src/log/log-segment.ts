@@ -85,12 +85,13 @@ export class LogSegment {
   /** At most `bytesMax` from `start`, none of them behind the durable end. */
   async read(start: number, bytesMax: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(bytesMax, this.size - start)));
-    const file = await open(this.path, 'r');
+    const written = this.#file;
+    const file = written ?? (await open(this.path, 'r'));
     try {
       const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
       return bytes.subarray(0, bytesRead);
     } finally {
-      await file.close();
+      if (written === undefined) await file.close();
     }
   }
 
@@ -107,8 +108,10 @@ export class LogSegment {
   }
 
   async close(): Promise<void> {
-    await this.#file?.close();
+    const file = this.#file;
+    // Closing waits for reads that have begun; none begins on a file that closes.
     this.#file = undefined;
+    await file?.close();
   }
 
   #flags(): number {

@@ -44,8 +44,9 @@ export class EventDelivery implements Delivery {
   }
 
   get value(): unknown {
+    const { bytes } = this;
     try {
-      return JSON.parse(Buffer.from(this.bytes).toString('utf8'));
+      return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
     } catch {
       return undefined;
     }
