@@ -200,7 +200,7 @@ export function openBus(setup: SimulatedBusSetup): SimulatedBus {
   const parts = { keeper, mux, identity, clock, logger, recorder };
   const requests = new Requests(parts);
   const outgoing = new OutgoingCalls(parts);
-  const incoming = new IncomingCalls(parts);
+  const incoming = new IncomingCalls(parts, () => true);
   let windows: WindowPool | undefined;
   const unplayed = () => Promise.reject(new Error('not part of the simulation'));
   return {
