@@ -35,7 +35,8 @@ export interface AuditWriter extends AsyncDisposable {
   recentAdmissions(sinceMs: number): Promise<readonly Admission[]>;
 }
 
-const LINGER_MS = 25;
+/** A transaction costs as much as many rows; so long a row may be late. */
+const LINGER_MS = 100;
 const QUERIES_MAX = 4;
 const TRY_AGAIN_MS = 500;
 const PROBE_INTERVAL_MS = 2_000;
