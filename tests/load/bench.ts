@@ -12,8 +12,8 @@ import {
   residentByPart,
   runDriver,
 } from './measure.ts';
+import { measureStarts, type Starts } from './measure-starts.ts';
 import { loadOf, type Piece, SCENARIOS, type Scenario, warmUpLoads } from './scenarios.ts';
-import { startEmbedded } from './systems/embedded.ts';
 import { startSystem } from './systems/start-system.ts';
 import type { RunningSystem, SystemName } from './systems/system.ts';
 
@@ -23,7 +23,6 @@ const IDLE_WINDOW_MS = 2_000;
 export const KEYS_OF_STACK = 100_000;
 /** What fits into the 16 MiB that the embedded gateway's bucket of keys may have. */
 export const KEYS_OF_EMBEDDED = 40_000;
-const STARTS = 5;
 
 export interface BenchOptions {
   readonly rounds: number;
@@ -53,8 +52,8 @@ export interface BenchResults {
   readonly rounds: readonly Round[];
   /** Requests in a second, which half of is the rate of one load. */
   readonly peerPeak: number;
-  /** Of second starts of the embedded gateway, each. */
-  readonly secondStartsMs: readonly number[];
+  /** Undefined where they were not measured. */
+  readonly starts: Starts | undefined;
 }
 
 interface Bench extends BenchOptions {
@@ -79,11 +78,14 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const peerPeak = await calibrate({ ...started, peerPeak: 0 });
   const rounds = await runRounds({ ...started, peerPeak });
   const isTimed = options.pieces.includes('start') && options.systems.includes('embedded');
-  const secondStartsMs = isTimed ? await measureStarts({ ...started, peerPeak }) : [];
+  if (isTimed) options.print('second starts of the embedded gateway');
+  const starts = isTimed
+    ? await withDirectory((directory) => measureStarts(started.upstreamPort, directory))
+    : undefined;
   if (upstream.exit !== undefined) {
     throw new Error(`the upstream has ended:\n${upstream.lines.join('\n')}`);
   }
-  return { rounds, peerPeak, secondStartsMs };
+  return { rounds, peerPeak, starts };
 }
 
 async function runRounds(bench: Bench): Promise<readonly Round[]> {
@@ -205,20 +207,6 @@ function scenariosOf(
 
 async function warmUp(system: RunningSystem): Promise<void> {
   for (const load of warmUpLoads(system)) await runDriver(load);
-}
-
-/** Of the embedded gateway, with everything as a first start and some requests left it. */
-async function measureStarts(bench: Bench): Promise<readonly number[]> {
-  bench.print('second starts of the embedded gateway');
-  const times: number[] = [];
-  await withDirectory(async (directory) => {
-    const options = { upstreamPort: bench.upstreamPort, directory: join(directory, 'embedded') };
-    for (let start = 0; start <= STARTS; start += 1) {
-      await using system = await startEmbedded(options);
-      if (start > 0) times.push(system.readyAfterMs);
-    }
-  });
-  return times;
 }
 
 async function withDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {

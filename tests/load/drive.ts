@@ -7,7 +7,8 @@ import { StampReader } from './stamps.ts';
 
 /** After the end of the load; what is not answered by then has failed. */
 const ANSWERS_WAIT_MS = 60_000;
-const CONNECTS_AT_ONCE_MAX = 200;
+/** Connections opened before a load at a rate; further ones when a request finds none free. */
+const OPEN_AT_RATE = 64;
 /** A timer of Node is up to this late by itself; more is a delay that requests must be told of. */
 const TIMER_GRAIN_MS = 1.5;
 /** Up to here one string is cheaper than three writes. */
@@ -33,11 +34,13 @@ class Run {
   readonly #lateness = new Samples();
   readonly #firstChunks = new Samples();
   readonly #chunkDelays = new Samples();
-  readonly #connections: Connection[] = [];
+  readonly #connections = new Set<Connection>();
   readonly #idle: Connection[] = [];
   /** When requests were due that no connection was free for, oldest first. */
   readonly #waiting: number[] = [];
   readonly #done = Promise.withResolvers<void>();
+  #connecting = 0;
+  #busy = 0;
   #sent = 0;
   #answered = 0;
   #inTime = 0;
@@ -51,11 +54,9 @@ class Run {
   }
 
   async open(): Promise<void> {
-    const { connections } = this.#load;
-    while (this.#connections.length < connections) {
-      const count = Math.min(CONNECTS_AT_ONCE_MAX, connections - this.#connections.length);
-      await Promise.all(Array.from({ length: count }, () => this.#connect()));
-    }
+    const { connections, ratePerSecond } = this.#load;
+    const count = ratePerSecond === undefined ? connections : Math.min(connections, OPEN_AT_RATE);
+    await Promise.all(Array.from({ length: count }, () => this.#connect()));
   }
 
   async result(): Promise<LoadResult> {
@@ -88,8 +89,8 @@ class Run {
     };
   }
 
-  #connect(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  #connect(): Promise<Connection> {
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>();
     const socket = connect({ port: this.#load.port, host: '127.0.0.1', noDelay: true });
     const connection = { socket, startedAt: 0, isBusy: false, isFirstChunk: true };
     const stamps = new StampReader();
@@ -104,8 +105,8 @@ class Run {
       end: (status) => this.#answeredWith(connection, status),
     });
     socket.once('connect', () => {
-      this.#connections.push(connection);
-      resolve();
+      this.#connections.add(connection);
+      resolve(connection);
     });
     socket.on('data', (bytes: Buffer) => {
       try {
@@ -114,14 +115,14 @@ class Run {
         socket.destroy(error as Error);
       }
     });
-    socket.on('error', (error) => {
-      reject(error);
-      this.#failed(error.message);
-    });
-    socket.on('close', () => {
+    socket.on('error', reject);
+    socket.on('close', (hadError) => {
+      this.#connections.delete(connection);
+      const place = this.#idle.indexOf(connection);
+      if (place !== -1) this.#idle.splice(place, 1);
       if (!connection.isBusy) return;
-      connection.isBusy = false;
-      this.#failed('a connection was closed in an answer');
+      this.#free(connection);
+      this.#failed(hadError ? 'a connection broke' : 'a connection was closed in an answer');
       this.#checkDone();
     });
     return promise;
@@ -139,8 +140,8 @@ class Run {
         const isTimersOwn = now - due <= TIMER_GRAIN_MS;
         const from = isTimersOwn ? now : due;
         const connection = this.#idle.pop();
-        if (connection === undefined) this.#waiting.push(from);
-        else this.#ask(connection, from);
+        if (connection !== undefined) this.#ask(connection, from);
+        else this.#wait(from);
       }
       this.#isEnding = this.#sent + this.#waiting.length >= requestsMax;
       setTimeout(tick, Math.max(0, due - performance.now()));
@@ -148,10 +149,34 @@ class Run {
     tick();
   }
 
+  /** For a connection that gets free, or for another one where there may be more. */
+  #wait(from: number): void {
+    this.#waiting.push(from);
+    if (this.#connections.size + this.#connecting >= this.#load.connections) return;
+    this.#connecting += 1;
+    const opened = (connection: Connection) => {
+      this.#connecting -= 1;
+      this.#askNext(connection);
+    };
+    this.#connect().then(opened, (error: Error) => {
+      this.#connecting -= 1;
+      this.#waiting.shift();
+      this.#failed(error.message);
+      this.#checkDone();
+    });
+  }
+
+  #askNext(connection: Connection): void {
+    const due = this.#waiting.shift();
+    if (due === undefined) this.#idle.push(connection);
+    else this.#ask(connection, due);
+  }
+
   #ask(connection: Connection, startedAt: number): void {
     const { socket } = connection;
     connection.startedAt = startedAt;
     connection.isBusy = true;
+    this.#busy += 1;
     connection.isFirstChunk = true;
     this.#sent += 1;
     const [before, after] = this.#message;
@@ -167,8 +192,13 @@ class Run {
     socket.uncork();
   }
 
-  #answeredWith(connection: Connection, status: number): void {
+  #free(connection: Connection): void {
     connection.isBusy = false;
+    this.#busy -= 1;
+  }
+
+  #answeredWith(connection: Connection, status: number): void {
+    this.#free(connection);
     const now = performance.now();
     if (status === this.#load.expectedStatus) {
       this.#answered += 1;
@@ -182,9 +212,7 @@ class Run {
     if (ratePerSecond === undefined) {
       if (!this.#isEnding) this.#ask(connection, now);
     } else {
-      const due = this.#waiting.shift();
-      if (due === undefined) this.#idle.push(connection);
-      else this.#ask(connection, due);
+      this.#askNext(connection);
     }
     this.#checkDone();
   }
@@ -200,7 +228,7 @@ class Run {
     const unanswered = () => {
       for (const connection of this.#connections) {
         if (!connection.isBusy) continue;
-        connection.isBusy = false;
+        this.#free(connection);
         this.#failed('no answer');
       }
       this.#done.resolve();
@@ -210,9 +238,8 @@ class Run {
   }
 
   #checkDone(): void {
-    if (!this.#isEnding) return;
-    const isRunning = this.#connections.some(({ isBusy }) => isBusy);
-    if (!isRunning && this.#waiting.length === 0) this.#done.resolve();
+    const isDone = this.#isEnding && this.#busy === 0 && this.#waiting.length === 0;
+    if (isDone) this.#done.resolve();
   }
 }
 

@@ -1,5 +1,6 @@
-/** A table whose columns stand under each other as plain text, too. */
+/** A table whose columns stand under each other as plain text, too. Nothing where it has but a head. */
 export function markdownTable(rows: readonly (readonly string[])[]): string {
+  if (rows.length <= 1) return '';
   const [head = []] = rows;
   const widths = head.map((_, column) =>
     Math.max(...rows.map((row) => [...(row[column] ?? '')].length), 3),

@@ -14,6 +14,7 @@ import {
 } from './figures.ts';
 import type { Machine } from './machine.ts';
 import { markdownTable, number } from './markdown-table.ts';
+import { median } from './percentiles.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { type PartName, SYSTEM_NAMES, type SystemName } from './systems/system.ts';
 import { absoluteTargets, isReached, ratioTargets, type Target } from './targets.ts';
@@ -25,6 +26,8 @@ const TITLES: Readonly<Record<SystemName, string>> = {
   'stack-synced': 'stack, synced',
   portkey: 'Portkey',
 };
+
+const MEBIBYTE = 1024 ** 2;
 
 const PARTS: readonly PartName[] = [
   'ingress',
@@ -41,14 +44,17 @@ export function report(results: BenchResults, machine: Machine): string {
   const figures = figuresOf(results);
   return [
     machineText(results, machine),
-    '### To be reached, and reached',
-    targetTable(figures, results),
-    '### Everything',
-    ...mainTables(figures),
-    '### Where the CPU of the stack goes',
-    partTable(figures),
+    ...section('To be reached, and reached', [targetTable(figures, results)]),
+    ...section('Everything', mainTables(figures, results)),
+    ...section('Where the CPU of the stack goes', [partTable(figures)]),
     ...failures(results),
   ].join('\n\n');
+}
+
+/** Nothing where there are no tables. */
+function section(title: string, tables: readonly string[]): readonly string[] {
+  const filled = tables.filter((table) => table !== '');
+  return filled.length === 0 ? [] : [`### ${title}`, ...filled];
 }
 
 function machineText({ rounds, peerPeak }: BenchResults, machine: Machine): string {
@@ -61,7 +67,7 @@ function machineText({ rounds, peerPeak }: BenchResults, machine: Machine): stri
   ].join('\n');
 }
 
-function targetTable(figures: Figures, { secondStartsMs }: BenchResults): string {
+function targetTable(figures: Figures, { starts }: BenchResults): string {
   const row = (target: Target) => [
     target.title,
     TITLES[target.system],
@@ -71,15 +77,15 @@ function targetTable(figures: Figures, { secondStartsMs }: BenchResults): string
   ];
   return markdownTable([
     ['', 'of', 'to be', 'is', 'reached'],
-    ...[...ratioTargets(figures), ...absoluteTargets(figures, secondStartsMs)]
-      .filter(({ system }) => figures.has(system))
+    ...[...ratioTargets(figures), ...absoluteTargets(figures, starts)]
+      .filter(({ reached }) => Number.isFinite(reached))
       .map(row),
   ]);
 }
 
 type Row = readonly [title: string, of: (system: SystemName) => number];
 
-function mainTables(figures: Figures): readonly string[] {
+function mainTables(figures: Figures, { starts }: BenchResults): readonly string[] {
   const { figure, added, ofRounds } = figures;
   const systems = SYSTEM_NAMES.filter((name) => figures.has(name));
   const table = (unit: string, rows: readonly Row[]) =>
@@ -95,6 +101,10 @@ function mainTables(figures: Figures): readonly string[] {
   const streams = SCENARIOS.filter(({ name }) => isStream(name));
   const atRate = SCENARIOS.filter(({ rate }) => rate !== undefined);
   const closed = plain.filter(({ rate }) => rate === undefined);
+  const ofEmbedded =
+    (values: readonly number[], unit = 1) =>
+    (one: SystemName) =>
+      one === 'embedded' ? median(values) / unit : Number.NaN;
   const variants = [
     ['traced, 1 % of requests', 'traced-1'],
     ['traced, all requests', 'traced-100'],
@@ -144,7 +154,13 @@ function mainTables(figures: Figures): readonly string[] {
       ]),
     ),
     table('at rest and under load', [
-      ['resident memory idle, MiB', (one) => ofRounds(one, (r) => mebibytes(r.idleBytesByPart))],
+      ['second start, ms', ofEmbedded(starts?.readyAfterMs ?? [])],
+      ['resident memory idle, second start, MiB', ofEmbedded(starts?.idleBytes ?? [], MEBIBYTE)],
+      ['of it the database, MiB', ofEmbedded(starts?.databaseBytes ?? [], MEBIBYTE)],
+      [
+        'resident memory idle, first start, MiB',
+        (one) => ofRounds(one, (r) => mebibytes(r.idleBytesByPart)),
+      ],
       [
         'resident memory at 64 connections, MiB',
         (one) => figure(one, 'plain-64', (m) => mebibytes(m.residentBytesByPart)),
@@ -168,7 +184,7 @@ function partTable(figures: Figures): string {
   const byScenario = scenarios.map((name) => new Map(cpuOfParts(figures, 'stack', name, PARTS)));
   return markdownTable([
     ['µs a request', ...titles],
-    ...PARTS.map((part) => [
+    ...PARTS.filter((part) => byScenario.some((parts) => parts.has(part))).map((part) => [
       part,
       ...byScenario.map((parts) => number(parts.get(part) ?? Number.NaN)),
     ]),

@@ -29,9 +29,12 @@ export function streamsReport(
     ['rows in the ledger', (one) => String(one.rows)],
     ['rows that say the answer is complete', (one) => String(one.completeRows)],
   ];
-  const failures = results.flatMap(({ streams, load }) =>
-    load.firstFailure === undefined ? [] : [`- ${streams} streams: ${load.firstFailure}`],
-  );
+  const failures = results
+    .filter(({ load }) => load.firstFailure !== undefined)
+    .map(({ streams, load, errors }) => {
+      const codes = errors.map(({ code, rows }) => `${rows} × ${code}`).join(', ');
+      return `- ${streams} streams: ${load.firstFailure}; in the ledger ${codes || 'no error'}`;
+    });
   return [
     `${machine.date}, on ${machine.processors}, ${machine.memory}, ${machine.kernel}, Node ` +
       `${machine.node}.\nThe load average before the run was ${number(machine.loadBefore)}. ` +

@@ -35,6 +35,13 @@ export interface StreamsResult {
   readonly rows: number;
   /** Of these, such that say that all of the answer was sent. */
   readonly completeRows: number;
+  /** Why others were refused or broke, as the ledger has it. */
+  readonly errors: readonly StreamErrors[];
+}
+
+export interface StreamErrors {
+  readonly code: string;
+  readonly rows: number;
 }
 
 export async function measureStreams(options: StreamsOptions): Promise<StreamsResult> {
@@ -71,6 +78,7 @@ export async function measureStreams(options: StreamsOptions): Promise<StreamsRe
       grownBytesByPart: Object.fromEntries(grown),
       rows: ledger.rows - rowsBefore,
       completeRows: ledger.complete - rowsBefore,
+      errors: await errorsOf(system),
     };
   } finally {
     rmSync(root, { recursive: true, force: true });
@@ -120,6 +128,15 @@ async function rowsOf({ ledgerUrl = '' }: RunningSystem) {
        AS complete FROM audit WHERE endpoint = '/v1/chat/completions'`,
   );
   return counts ?? { rows: 0, complete: 0 };
+}
+
+function errorsOf({ ledgerUrl = '' }: RunningSystem): Promise<StreamErrors[]> {
+  return runSql<StreamErrors>(
+    ledgerUrl,
+    `SELECT error_code AS code, count(*)::int AS rows FROM audit
+       WHERE endpoint = '/v1/chat/completions' AND error_code IS NOT NULL
+       GROUP BY error_code ORDER BY rows DESC`,
+  );
 }
 
 async function settledRows(system: RunningSystem, expected: number) {
