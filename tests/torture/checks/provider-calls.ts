@@ -8,10 +8,14 @@ interface Pairing {
   readonly lonelyAttempts: readonly AttemptRow[];
 }
 
-/** Signs of belonging together, the surest first: the id of the answer, its status, or the order. */
+/** Signs of belonging together, the surest first: the answer's id, its tokens, its status, the order. */
 const SIGNS: readonly ((call: ProviderCall, attempt: AttemptRow) => boolean)[] = [
   ({ answerId }, { upstreamRequestId: id }) =>
     answerId !== undefined && (id?.includes(answerId) ?? false),
+  (call, attempt) =>
+    isOf(call, attempt.provider, attempt.model) &&
+    attempt.usageSource === 'provider' &&
+    hasTokensOf(call, attempt),
   (call, attempt) =>
     isOf(call, attempt.provider, attempt.model) && (call.status ?? null) === attempt.upstreamStatus,
   (call, attempt) => isOf(call, attempt.provider, attempt.model),
@@ -36,6 +40,10 @@ export function pairUp(calls: readonly ProviderCall[], attempts: readonly Attemp
 
 function isOf(call: ProviderCall, provider: string, model: string): boolean {
   return call.vendor === provider && (call.model === model || call.model === '');
+}
+
+function hasTokensOf({ usage }: ProviderCall, { inputTokens, outputTokens }: AttemptRow): boolean {
+  return inputTokens === usage?.input && outputTokens === usage.output;
 }
 
 export interface TokenSums {
@@ -174,7 +182,7 @@ function tokenProblems(
 ): string[] {
   const { usage } = call;
   if (attempt.usageSource === 'provider') {
-    const isSame = attempt.inputTokens === usage?.input && attempt.outputTokens === usage.output;
+    const isSame = hasTokensOf(call, attempt);
     const told = `${usage?.input} and ${usage?.output}`;
     const written = `${attempt.inputTokens} and ${attempt.outputTokens}`;
     return isSame ? [] : [`call ${call.id} told ${told} tokens, the row has ${written}`];
