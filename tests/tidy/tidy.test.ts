@@ -19,7 +19,8 @@ const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 
 const files = sourceFiles();
-const isTest = ({ path }: SourceFile) => /\.(test|bench)\.ts$|\/tests\/|vitest\.config\.ts$/.test(path);
+const isTest = ({ path }: SourceFile) =>
+  /\.(test|bench)\.ts$|\/tests\/|vitest\.config\.ts$/.test(path);
 const products = files.filter((file) => !isTest(file) && !file.path.startsWith('tests/'));
 
 /** What each project may import of the others. Services meet in the libs, never directly. */
@@ -210,7 +211,8 @@ test('index.ts stands at the root of a project only', () => {
 test('every file is reachable from a start file, a package root or a test', () => {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const isRoot = (file: SourceFile) =>
-    /\/(main|[a-z-]+-main|index)\.ts$/.test(file.path) || /\.(test|bench|config)\.ts$/.test(file.path);
+    /\/(main|[a-z-]+-main|index)\.ts$/.test(file.path) ||
+    /\.(test|bench|config)\.ts$/.test(file.path);
   const waiting = files.filter(isRoot).map(({ path }) => path);
   const reached = new Set(waiting);
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
