@@ -16,6 +16,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, RECORD_TIMEOUT_MS } from '../src/bus.ts';
+import { isJetStreamFull } from '../src/nats/event-publisher.ts';
 import { eventsOf } from './contract/recorded-events.ts';
 import {
   attempted,
@@ -199,7 +200,9 @@ describe('a stream that is full', () => {
     const recorded = events(20, 500);
     for (const event of recorded) await bus.record(event);
     expect(bus.spool.events).toBeGreaterThan(0);
-    expect((await rejection(bus.publish(controlEvent()))).code).toBe('audit_unavailable');
+    const refusal = await rejection(bus.publish(controlEvent()));
+    expect(refusal.code).toBe('audit_unavailable');
+    expect(isJetStreamFull(refusal)).toBe(true);
     // The consumer makes room, a few events at a time.
     expect((await storedIds(20)).sort()).toEqual(idsOf(recorded).sort());
     await drained(bus);

@@ -1,10 +1,11 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayError } from '@gateway/protocol';
 import { waitFor } from '@gateway/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../src/calls/clock.ts';
 import { SILENT } from '../src/log/durable-log.ts';
+import { DAMAGED_DIRECTORY, isSegment } from '../src/log/log-segment.ts';
 import { REFUSED_EVENTS_MAX, RefusedEvents } from '../src/spool/refused-events.ts';
 import { SpoolDirectory } from '../src/spool/spool-directory.ts';
 import { REFUSALS_MAX, type ReplayPort, SpoolReplay } from '../src/spool/spool-replay.ts';
@@ -41,6 +42,7 @@ test('puts an event aside that fails while later ones are stored, and not before
       if (id === 'bad') throw new GatewayError('audit_unavailable', 'no answer');
     },
     isRefusal: () => false,
+    isFull: () => false,
   });
   await waitFor(() => spool.events === 0, { what: 'an empty spool' });
   expect(asked.filter((id) => id === 'bad')).toHaveLength(REFUSALS_MAX);
@@ -59,11 +61,34 @@ test('puts nothing aside while JetStream takes nothing', async () => {
       stored.push(id);
     },
     isRefusal: () => false,
+    isFull: () => false,
   });
   await waitFor(() => asked > 2 * (REFUSALS_MAX + 1), { what: 'more tries than refusals' });
   takes = true;
   await waitFor(() => spool.events === 0, { what: 'an empty spool' });
   expect(stored).toEqual(['a', 'b', 'c']);
+  await expect(readdir(refused)).rejects.toThrow('ENOENT');
+});
+
+test('waits with an event that finds no room, while later ones are stored', async () => {
+  let asked = 0;
+  let hasRoom = false;
+  const { spool, refused } = await replaying(
+    ['large', ...Array.from({ length: REFUSALS_MAX + 2 }, (_, index) => `small-${index}`)],
+    {
+      store: async ({ id }) => {
+        if (id !== 'large') return;
+        asked += 1;
+        if (!hasRoom) throw new GatewayError('audit_unavailable', 'full');
+      },
+      isRefusal: () => false,
+      isFull: () => true,
+    },
+  );
+  await waitFor(() => asked > REFUSALS_MAX + 1, { what: 'more tries than refusals' });
+  expect(spool.events).toBe(1);
+  hasRoom = true;
+  await waitFor(() => spool.events === 0, { what: 'an empty spool' });
   await expect(readdir(refused)).rejects.toThrow('ENOENT');
 });
 
@@ -80,4 +105,22 @@ test('keeps refused events up to the bound, and none past it', async () => {
   // The same one again, as after a crash between the two.
   await refused.keep(logMessage('last'), 'too large');
   expect(await readdir(directory)).toHaveLength(REFUSED_EVENTS_MAX);
+});
+
+test('leaves a spool of a dead process that is nothing but damage to be looked at', async () => {
+  const path = join(await temporaryDirectory(), 'instance');
+  const options = { path, bytesMax: 1024 * 1024, now: Date.now, logger: SILENT };
+  await mkdir(path);
+  const written = await SpoolDirectory.create(options);
+  await written.append(logMessage('only'));
+  await written.close();
+  const [segment = ''] = (await readdir(path)).filter(isSegment);
+  const bytes = await readFile(join(path, segment));
+  bytes[bytes.length - 1] = 0xff;
+  await writeFile(join(path, segment), bytes);
+  const adopted = await SpoolDirectory.adopt(options);
+  expect(adopted?.isEmpty).toBe(true);
+  await adopted?.close();
+  expect(await readFile(join(path, DAMAGED_DIRECTORY, segment))).toEqual(bytes);
+  expect((await readdir(path)).filter(isSegment)).toEqual([]);
 });

@@ -28,7 +28,12 @@ export async function tryLockDirectory(directory: string): Promise<AsyncDisposab
   const lock = takeLock(join(directory, LOCK_FILE));
   if (lock === undefined) return undefined;
   const own = JSON.stringify({ pid: process.pid, host: hostname() });
-  await writeFile(join(directory, HOLDER_FILE), own, { mode: 0o600 });
+  try {
+    await writeFile(join(directory, HOLDER_FILE), own, { mode: 0o600 });
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
   let held = true;
   return {
     async [Symbol.asyncDispose]() {

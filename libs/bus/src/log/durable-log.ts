@@ -202,7 +202,8 @@ export class DurableLog {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#probe);
-    await this.#writing;
+    // A seal is followed by what was appended meanwhile.
+    while (this.#writing) await this.#writing;
     await Promise.all(this.segments.map((segment) => segment.close()));
   }
 

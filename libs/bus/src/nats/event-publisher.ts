@@ -31,6 +31,9 @@ const publishAcknowledgement = z.object({
  */
 const MESSAGE_ERRORS: readonly number[] = [10_054, 10_097];
 
+/** What JetStream says of a full account, memory, disk or stream, where a smaller message may fit. */
+const FULL_ERRORS: readonly number[] = [10_002, 10_028, 10_047, 10_077];
+
 /** JetStream answered, and did not store the message. */
 class JetStreamError extends Error {
   override readonly name = 'JetStreamError';
@@ -44,9 +47,17 @@ class JetStreamError extends Error {
 
 /** Whether a publish failed for what was published, so that it always will. */
 export function isMessageRefused(error: unknown): boolean {
-  if (!(error instanceof GatewayError)) return false;
-  const { cause } = error;
-  return cause instanceof JetStreamError && MESSAGE_ERRORS.includes(cause.errorCode ?? 0);
+  return MESSAGE_ERRORS.includes(jetStreamErrorCode(error));
+}
+
+/** Whether a publish failed for want of room. */
+export function isJetStreamFull(error: unknown): boolean {
+  return FULL_ERRORS.includes(jetStreamErrorCode(error));
+}
+
+function jetStreamErrorCode(error: unknown): number {
+  const cause = error instanceof GatewayError ? error.cause : undefined;
+  return cause instanceof JetStreamError ? (cause.errorCode ?? 0) : 0;
 }
 
 /** The sequence under which a message was stored. Throws what JetStream says against it. */

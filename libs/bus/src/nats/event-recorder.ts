@@ -8,7 +8,12 @@ import { PUBLISH_TIMEOUT_MS, RECORD_TIMEOUT_MS, type SpoolState } from '../bus.t
 import type { LogMessage } from '../log/log-record.ts';
 import { Spool, type SpoolSetup } from '../spool/spool.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
-import { eventMessage, isMessageRefused, publishMessage } from './event-publisher.ts';
+import {
+  eventMessage,
+  isJetStreamFull,
+  isMessageRefused,
+  publishMessage,
+} from './event-publisher.ts';
 import type { RequestMux } from './request-mux.ts';
 
 const NO_SPOOL: SpoolState = { events: 0, bytes: 0, admits: true };
@@ -42,6 +47,7 @@ export class EventRecorder {
     const port = {
       store: (message: LogMessage) => publishMessage(mux, message, PUBLISH_TIMEOUT_MS),
       isRefusal: isMessageRefused,
+      isFull: isJetStreamFull,
     };
     return new EventRecorder(setup, spool && (await Spool.open({ ...spool, port })));
   }

@@ -159,7 +159,10 @@ export class SpoolDirectory {
   async close(): Promise<void> {
     await this.#log.close();
     await Promise.all(this.#removals);
-    if (this.isEmpty) await removeDirectory(this.path);
+    if (this.isEmpty) {
+      for (const segment of this.#log.segments) if (segment.damaged) await segment.remove();
+      await removeDirectory(this.path);
+    }
     await this.#lock[Symbol.asyncDispose]();
   }
 

@@ -4,7 +4,8 @@
  *
  * While JetStream takes nothing, the oldest two are tried in growing intervals; when it does, batches
  * follow. An event that JetStream refuses for what it is, or that fails REFUSALS_MAX times while a later
- * one is stored, is put aside: it must not hold up the rest.
+ * one is stored, is put aside: it must not hold up the rest. One that only finds no room is kept: what is
+ * smaller may pass it.
  */
 import { toGatewayError } from '@gateway/protocol';
 import type { Clock } from '../calls/clock.ts';
@@ -26,6 +27,8 @@ export interface ReplayPort {
   store(message: LogMessage): Promise<void>;
   /** Whether JetStream refused the event for what it is. */
   isRefusal(error: unknown): boolean;
+  /** Whether JetStream had no room for it, as it may have later. */
+  isFull(error: unknown): boolean;
 }
 
 export interface SpoolReplaySetup {
@@ -101,6 +104,7 @@ export class SpoolReplay {
       for (const [index, message] of messages.entries()) {
         const error = errors[index];
         if (error === undefined) this.#failures.delete(message.id);
+        else if (port.isFull(error)) continue;
         else if (port.isRefusal(error) || this.#hasFailedTooOften(message, index < lastStored)) {
           await this.#putAside(message, error);
           settled.add(message);
