@@ -70,6 +70,18 @@ describe('Ledger', () => {
     expect(log.stored).toEqual([event]);
   });
 
+  test('gives an event up that can never be recorded, and does not wait for it', async () => {
+    const asked: GatewayEvent[] = [];
+    const record = async (event: GatewayEvent) => {
+      asked.push(event);
+      throw new GatewayError('internal', 'Refused.');
+    };
+    const ledger = new Ledger({ record, spool: eventLog().spool }, logger);
+    ledger.recordLater(finished());
+    await ledger[Symbol.asyncDispose]();
+    expect(asked).toHaveLength(1);
+  });
+
   test('admits requests below its bound, and none at it', async () => {
     const log = eventLog();
     const gate = Promise.withResolvers<void>();

@@ -1,10 +1,16 @@
 /**
  * Records of the ingress' own events. What must be durable before something else happens is awaited; the
  * end of an answered request is recorded behind the answer. The bus spools what JetStream does not take,
- * so trying again here is for a spool that is full or a disk that fails.
+ * so trying again here is for a spool that is full or a disk that fails. What is refused for another
+ * reason always will be, and waiting for it would only keep the process from ending.
  */
 import type { Bus } from '@gateway/bus';
-import { type FinishedEvent, GatewayError, type GatewayEvent } from '@gateway/protocol';
+import {
+  type FinishedEvent,
+  GatewayError,
+  type GatewayEvent,
+  toGatewayError,
+} from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';
 
 /** Events that wait behind answers. At the bound new requests are refused. */
@@ -58,7 +64,7 @@ export class Ledger implements AsyncDisposable {
     await this.#bus.record(event);
   }
 
-  /** Records the event behind the answer, again and again until that succeeds. */
+  /** Records the event behind the answer, again and again while it is `audit_unavailable`. */
   recordLater(event: FinishedEvent): void {
     if (this.#waiting.size >= this.#waitingMax) {
       this.#logger.error({ request_id: event.requestId }, 'too many events wait, one is lost');
@@ -81,6 +87,10 @@ export class Ledger implements AsyncDisposable {
         await this.#bus.record(event);
         return;
       } catch (error) {
+        if (toGatewayError(error).code !== 'audit_unavailable') {
+          this.#logger.error({ error, request_id: event.requestId }, 'an event is lost');
+          return;
+        }
         this.#logger.warn(
           { error, request_id: event.requestId },
           'event not recorded, trying again',
