@@ -6,7 +6,8 @@
 export interface AnswerEvents {
   /** A piece of the body; valid during the call alone. */
   piece(bytes: Buffer): void;
-  end(status: number): void;
+  /** `isLast` when the other side takes no further request on this connection. */
+  end(status: number, isLast: boolean): void;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -21,6 +22,7 @@ export class AnswerReader {
   #state: State = 'head';
   #rest: Buffer = Buffer.alloc(0);
   #status = 0;
+  #isLast = false;
   /** Bytes that the present state still waits for. */
   #left = 0;
 
@@ -65,6 +67,7 @@ export class AnswerReader {
     const head = input.toString('latin1', 0, end).toLowerCase();
     this.#status = Number(head.slice(9, 12));
     if (!head.startsWith('http/1.1 ') || this.#status < 200) throw new Error(`no answer: ${head}`);
+    this.#isLast = /\r\nconnection: *close/.test(head);
     const length = /\r\ncontent-length: *(\d+)/.exec(head)?.[1];
     if (length !== undefined) {
       this.#left = Number(length);
@@ -107,6 +110,6 @@ export class AnswerReader {
 
   #end(): void {
     this.#state = 'head';
-    this.#events.end(this.#status);
+    this.#events.end(this.#status, this.#isLast);
   }
 }

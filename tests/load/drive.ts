@@ -102,7 +102,7 @@ class Run {
           connection.isFirstChunk = false;
           this.#firstChunks.add(performance.now() - connection.startedAt);
         }),
-      end: (status) => this.#answeredWith(connection, status),
+      end: (status, isLast) => this.#answeredWith(connection, status, isLast),
     });
     socket.once('connect', () => {
       this.#connections.add(connection);
@@ -152,7 +152,10 @@ class Run {
   /** For a connection that gets free, or for another one where there may be more. */
   #wait(from: number): void {
     this.#waiting.push(from);
-    if (this.#connections.size + this.#connecting >= this.#load.connections) return;
+    if (this.#connections.size + this.#connecting < this.#load.connections) this.#openForWaiting();
+  }
+
+  #openForWaiting(): void {
     this.#connecting += 1;
     const opened = (connection: Connection) => {
       this.#connecting -= 1;
@@ -197,8 +200,12 @@ class Run {
     this.#busy -= 1;
   }
 
-  #answeredWith(connection: Connection, status: number): void {
+  #answeredWith(connection: Connection, status: number, isLast: boolean): void {
     this.#free(connection);
+    if (isLast) {
+      this.#connections.delete(connection);
+      connection.socket.destroy();
+    }
     const now = performance.now();
     if (status === this.#load.expectedStatus) {
       this.#answered += 1;
@@ -209,10 +216,13 @@ class Run {
     }
     const { ratePerSecond, requestsMax } = this.#load;
     if (requestsMax !== undefined && this.#sent >= requestsMax) this.#isEnding = true;
-    if (ratePerSecond === undefined) {
-      if (!this.#isEnding) this.#ask(connection, now);
-    } else {
-      this.#askNext(connection);
+    if (ratePerSecond === undefined && !this.#isEnding) {
+      // The next request waits for the new connection, as it does for any client.
+      if (isLast) this.#wait(now);
+      else this.#ask(connection, now);
+    } else if (ratePerSecond !== undefined) {
+      if (!isLast) this.#askNext(connection);
+      else if (this.#waiting.length > 0) this.#openForWaiting();
     }
     this.#checkDone();
   }
