@@ -103,8 +103,9 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  /** Breaks what is connected; a new connection is taken. */
+  /** Breaks what is connected; a new connection is taken, and passes everything. */
   break(): void {
+    this.#isStalled = false;
     for (const socket of [...this.#sockets]) socket.destroy();
   }
 

@@ -226,6 +226,69 @@ describe('a peer that hangs', () => {
   });
 });
 
+describe('a worker whose connection breaks', () => {
+  const accepting: Handler = async (incoming) => {
+    incoming.accept();
+    await new Promise((resolve) => incoming.signal.addEventListener('abort', resolve));
+    await incoming.fail(incoming.signal.reason, attempted(incoming.requestId));
+  };
+  test.each([
+    { what: 'accepted', handler: accepting, frames: 1 },
+    { what: 'begun', handler: holding, frames: 2 },
+  ])('tells who waits for a call that was $what, once it is back', async ({ handler, frames }) => {
+    const endpoint = inferenceEndpoint(newProvider());
+    const link = await Link.open(server.port);
+    onTestFinished(() => link[Symbol.asyncDispose]());
+    const ingress = await connect('ingress');
+    const worker = await connect('provider-worker', link.url);
+    const serving = await worker.serve(endpoint, handler, { concurrencyMax: 1 });
+    const requestId = newRequestId();
+    const message = { value: inferenceRequest('demo', requestId) };
+    const call = ingress.call(endpoint, message, callOptions(requestId));
+    const iterator = call[Symbol.asyncIterator]();
+    for (let frame = 0; frame < frames; frame += 1) await iterator.next();
+    link.break();
+    const brokenAt = performance.now();
+    expect(errorOf(await collect(call)).code).toBe('worker_lost');
+    expect(performance.now() - brokenAt).toBeLessThan(RECOVERY_MAX_MS);
+    await serving.drain();
+    expect(await eventsOf({ connect, kill: async () => {} }, requestId)).toHaveLength(1);
+  });
+});
+
+describe('a worker whose connection breaks under the end of a call', () => {
+  test('lets nobody wait for that end', async () => {
+    const endpoint = inferenceEndpoint(newProvider());
+    const link = await Link.open(server.port);
+    onTestFinished(() => link[Symbol.asyncDispose]());
+    const ingress = await connect('ingress');
+    const worker = await connect('provider-worker', link.url);
+    const ending = Promise.withResolvers<void>();
+    await worker.serve(
+      endpoint,
+      async (incoming) => {
+        incoming.accept();
+        incoming.head(HEAD);
+        await ending.promise;
+        await incoming.end(attempted(incoming.requestId));
+        link.break();
+      },
+      { concurrencyMax: 1 },
+    );
+    const requestId = newRequestId();
+    const message = { value: inferenceRequest('demo', requestId) };
+    const call = ingress.call(endpoint, message, callOptions(requestId));
+    const iterator = call[Symbol.asyncIterator]();
+    await iterator.next();
+    await iterator.next();
+    link.stall();
+    const stalledAt = performance.now();
+    ending.resolve();
+    expect(errorOf(await collect(call)).code).toBe('stream_interrupted');
+    expect(performance.now() - stalledAt).toBeLessThan(RECOVERY_MAX_MS);
+  });
+});
+
 describe('a server that is not there at the start', () => {
   test('gives a bus with an outage, which ends when the server comes', async () => {
     const endpoint = modelsEndpoint(newProvider());

@@ -38,8 +38,8 @@ export const ORPHANED_EVENT_RETRY_MS = 500;
 export interface IncomingCallPort {
   /** To the caller, in order. Throws when the frame is too large to be sent. */
   sendFrame(frame: Frame): void;
-  /** Publishes durably; the acknowledgement goes to the caller. */
-  publishForCaller(event: AttemptedEvent): void;
+  /** Publishes durably; the acknowledgement goes to the caller. `sequence` is of the last frame. */
+  publishForCaller(event: AttemptedEvent, sequence: number): void;
   /**
    * Resolves once the event is stored or spooled; rejects with `audit_unavailable` while neither can be,
    * and with another code where neither ever will be.
@@ -104,6 +104,11 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
 
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** Of the next frame. */
+  get sequence(): number {
+    return this.#sequence;
   }
 
   get isClosed(): boolean {
@@ -257,7 +262,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     let isWithCaller = false;
     try {
       if (event !== undefined && !orphaned) {
-        this.#setup.port.publishForCaller(event);
+        this.#setup.port.publishForCaller(event, this.#sequence);
         isWithCaller = true;
       }
       this.#send(type, payload());

@@ -6,6 +6,13 @@
 import type { AttemptedEvent } from '@gateway/protocol';
 import type { Clock } from '../calls/clock.ts';
 
+export interface HandedOver {
+  readonly event: AttemptedEvent;
+  readonly caller: string;
+  /** Of the frame after the last one of the call. */
+  readonly sequence: number;
+}
+
 /** Three pings of the connection, two of which find out that it is dead. */
 export const HANDED_OVER_MS = 15_000;
 export const HANDED_OVER_MAX = 10_000;
@@ -13,15 +20,15 @@ export const HANDED_OVER_MAX = 10_000;
 export class HandedOverEvents {
   readonly #clock: Pick<Clock, 'now'>;
   /** By the time of the publish, oldest first. */
-  readonly #events = new Map<AttemptedEvent, number>();
+  readonly #events = new Map<HandedOver, number>();
 
   constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock;
   }
 
-  add(event: AttemptedEvent): void {
+  add(handedOver: HandedOver): void {
     const now = this.#clock.now();
-    this.#events.set(event, now);
+    this.#events.set(handedOver, now);
     for (const [one, at] of this.#events) {
       if (this.#events.size <= HANDED_OVER_MAX && at > now - HANDED_OVER_MS) return;
       this.#events.delete(one);
@@ -29,10 +36,10 @@ export class HandedOverEvents {
   }
 
   /** Those that may be lost, once. */
-  takeAll(): AttemptedEvent[] {
+  takeAll(): HandedOver[] {
     const from = this.#clock.now() - HANDED_OVER_MS;
     const recent = [...this.#events].filter(([, at]) => at > from);
     this.#events.clear();
-    return recent.map(([event]) => event);
+    return recent.map(([handedOver]) => handedOver);
   }
 }

@@ -54,13 +54,23 @@ type CallHeader = z.infer<typeof callHeader> & CallOpening;
 interface OpenCall {
   readonly machine: Pick<
     IncomingCallMachine<unknown, unknown>,
-    'control' | 'callerGone' | 'busLost' | 'requestId' | 'attempt'
+    'control' | 'callerGone' | 'busLost' | 'requestId' | 'attempt' | 'sequence'
   >;
   readonly caller: string;
 }
 
+/** A call whose end may be lost with the connection, and the frame that would come next. */
+interface BrokenCall {
+  readonly caller: string;
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly sequence: number;
+}
+
 export class IncomingCalls {
   readonly #setup: CallsSetup;
+  /** Told when there is a connection again; as many as ran, or had just ended, when it broke. */
+  readonly #broken: BrokenCall[] = [];
   readonly #isClockRight: () => boolean;
   readonly #calls = new Map<string, OpenCall>();
   readonly #handedOver: HandedOverEvents;
@@ -72,8 +82,13 @@ export class IncomingCalls {
     this.#isClockRight = isClockRight;
     this.#handedOver = new HandedOverEvents(setup.clock);
     setup.keeper.listen({
+      restored: () => this.#tellBroken(),
       lost: () => {
-        for (const { machine } of [...this.#calls.values()]) machine.busLost();
+        for (const { machine, caller } of [...this.#calls.values()]) {
+          const { requestId, attempt, sequence } = machine;
+          this.#broken.push({ caller, requestId, attempt, sequence });
+          machine.busLost();
+        }
         if (!setup.keeper.isClosing) this.#recordHandedOver();
       },
     });
@@ -182,12 +197,12 @@ export class IncomingCalls {
         const asks = frame.type !== 'data' || frame.sequence % HOP_EVERY_FRAMES === 0;
         this.#sendFrame(frames, frame, asks ? hop : undefined);
       },
-      publishForCaller: (event) => {
+      publishForCaller: (event, sequence) => {
         keeper.require().publish(subjects.event(event.kind), encodeJson(event), {
           reply: subjects.reply({ ingress, request, attempt, leg: 'acknowledgement' }),
           headers: eventHeaders(event),
         });
-        this.#handedOver.add(event);
+        this.#handedOver.add({ event, caller: ingress, sequence: sequence + 1 });
       },
       record: (event) => recorder.record(event),
       body: async (signal) => {
@@ -200,9 +215,28 @@ export class IncomingCalls {
     };
   }
 
+  /**
+   * A caller whose own connection held finds this worker alive, and would wait for a call that ended
+   * with the connection, or under it. Where frames were lost the number tells, and ends the call too.
+   */
+  #tellBroken(): void {
+    const lost = new GatewayError('worker_lost', 'The worker of this request was lost.');
+    const payload = encodeFailure(lost);
+    for (const { caller, requestId, attempt, sequence } of this.#broken.splice(0)) {
+      const address = { ingress: caller, request: requestId, attempt, leg: 'frames' } as const;
+      this.#sendFrame(
+        subjects.reply(address),
+        { type: 'error', attempt, sequence, payload },
+        undefined,
+      );
+    }
+  }
+
   #recordHandedOver(): void {
     const { recorder, logger } = this.#setup;
-    for (const event of this.#handedOver.takeAll()) {
+    for (const { event, caller, sequence } of this.#handedOver.takeAll()) {
+      const { requestId, attempt } = event;
+      this.#broken.push({ caller, requestId, attempt, sequence });
       recorder.record(event).catch((error: unknown) => {
         logger?.error({ error, request_id: event.requestId }, 'an attempt may not be recorded');
       });
