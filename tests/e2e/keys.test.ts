@@ -51,6 +51,7 @@ describe.each(gatewayKinds)('keys of the $name gateway', (kind) => {
       expires_at: null,
       revoked_at: null,
       limit: { requests: 9, window_seconds: 60 },
+      concurrency: null,
       models: null,
     });
     expect(text).not.toContain(key);

@@ -16,8 +16,9 @@ const MEBIBYTE = 1024 * 1024;
 /** What a heap may grow by itself. */
 const SLACK_BYTES = 16 * MEBIBYTE;
 const REQUESTS = 20;
-/** Bodies on their way at once; a crowd with valid keys may use up what requests may hold. */
-const CROWD_BYTES_MAX = 128 * MEBIBYTE;
+/** Bodies on their way at once: less than the eighth of all that one key may hold. */
+const CROWD_BYTES_MAX = 96 * MEBIBYTE;
+const BUFFERED_BYTES_MAX = 1024 * MEBIBYTE;
 const GOOD_REQUESTS = 100;
 /** What holds memory or burns time does so in every round; a collection of garbage in some. */
 const ROUNDS = 3;
@@ -126,7 +127,12 @@ const bad: readonly Bad[] = [
 describe('a bad request', () => {
   const gateway = useGateway(
     { start: startEmbeddedGateway },
-    { settings: { GATEWAY_TRUSTED_PROXIES: 'loopback' } },
+    {
+      settings: {
+        GATEWAY_TRUSTED_PROXIES: 'loopback',
+        GATEWAY_MAX_BUFFERED_BYTES: String(BUFFERED_BYTES_MAX),
+      },
+    },
   );
   const cost = () => processCost(gateway().operations['all-in-one'] ?? '');
   let goodCpuMs = 0;
