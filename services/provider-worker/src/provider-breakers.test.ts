@@ -46,18 +46,49 @@ test('an answer that only begins is no success before it is whole', () => {
   expect(() => breakers.enter('a', 'm')).toThrow();
 });
 
-test('as many are kept as may be, and one more takes the place of the one used longest ago', () => {
+test('failures with refusals for the rate between them open it', () => {
+  const breakers = new ProviderBreakers(logger, () => 0);
+  const limited = new GatewayError('provider_rate_limited', 'Wait.', { upstreamStatus: 429 });
+  for (let count = 0; count < FAILURES_MAX; count++) {
+    breakers.enter('a', 'm').ended(limited);
+    breakers.enter('a', 'm').ended(failure);
+  }
+  expect(() => breakers.enter('a', 'm')).toThrow();
+});
+
+test('one more than may be kept takes the place of one without failures, never of an open one', () => {
+  const breakers = new ProviderBreakers(logger, () => 0);
+  fail(breakers, 'a', 'open');
+  for (let count = 1; count < FAILURES_MAX; count++) breakers.enter('a', 'failing').ended(failure);
+  for (let count = 2; count < BREAKERS_MAX; count++)
+    breakers.enter('a', `m${count}`).ended(undefined);
+  expect(breakers.size).toBe(BREAKERS_MAX);
+  for (let count = 0; count < BREAKERS_MAX; count++)
+    breakers.enter('a', `made up ${count}`).ended(undefined);
+  expect(breakers.size).toBe(BREAKERS_MAX);
+  expect(() => breakers.enter('a', 'open')).toThrow();
+  breakers.enter('a', 'failing').ended(failure);
+  expect(() => breakers.enter('a', 'failing')).toThrow();
+});
+
+test('where all others have failed, closed ones go before open ones', () => {
   const breakers = new ProviderBreakers(logger, () => 0);
   fail(breakers, 'a', 'first');
   fail(breakers, 'a', 'second');
   for (let count = 2; count < BREAKERS_MAX; count++)
     breakers.enter('a', `m${count}`).ended(failure);
+  fail(breakers, 'a', 'one more');
   expect(breakers.size).toBe(BREAKERS_MAX);
-  expect(() => breakers.enter('a', 'first')).toThrow();
-  breakers.enter('a', 'one more').ended(undefined);
+  for (const model of ['first', 'second', 'one more'])
+    expect(() => breakers.enter('a', model)).toThrow();
+});
+
+test('where all are open, the one used longest ago goes', () => {
+  const breakers = new ProviderBreakers(logger, () => 0);
+  for (let count = 0; count <= BREAKERS_MAX; count++) fail(breakers, 'a', `m${count}`);
   expect(breakers.size).toBe(BREAKERS_MAX);
-  expect(() => breakers.enter('a', 'first')).toThrow();
-  breakers.enter('a', 'second').ended(undefined);
+  expect(() => breakers.enter('a', 'm1')).toThrow();
+  breakers.enter('a', 'm0').ended(undefined);
 });
 
 test.each([
@@ -70,7 +101,8 @@ test.each([
   ['provider_timeout', { reason: 'first_byte_timeout' }, 'failure'],
   ['provider_timeout', { reason: 'idle_timeout' }, 'failure'],
   ['provider_timeout', { reason: 'total_timeout' }, 'neither'],
-  ['provider_rate_limited', { upstreamStatus: 429 }, 'success'],
+  ['provider_rate_limited', { upstreamStatus: 429 }, 'neither'],
+  ['provider_timeout', { upstreamStatus: 408 }, 'neither'],
   ['provider_rejected', { upstreamStatus: 400 }, 'success'],
   ['provider_auth_failed', { upstreamStatus: 401 }, 'success'],
   ['client_closed', {}, 'neither'],

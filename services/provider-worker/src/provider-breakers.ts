@@ -4,8 +4,9 @@ import { getMeter, type Logger } from '@gateway/telemetry';
 import { Breaker, type CallResult } from './breaker.ts';
 
 /**
- * Those not used for longest are forgotten first. Clients may name any model, so their number has to
- * have an end.
+ * Clients may name any model, so their number has to have an end. Closed ones without a failure are
+ * forgotten first, since nothing is lost with them, and open ones last; of a kind, those not used for
+ * longest.
  */
 export const BREAKERS_MAX = 1_024;
 
@@ -77,12 +78,20 @@ export class ProviderBreakers {
     const circuit = this.#circuits.get(key) ?? { breaker: new Breaker(), provider, model };
     this.#circuits.delete(key);
     this.#circuits.set(key, circuit);
-    const [oldest] = this.#circuits;
-    if (this.#circuits.size > BREAKERS_MAX && oldest !== undefined) {
-      this.#circuits.delete(oldest[0]);
-      if (!oldest[1].breaker.isClosed) openCircuits.add(-1, { provider: oldest[1].provider });
-    }
+    if (this.#circuits.size > BREAKERS_MAX) this.#forgetOneBut(circuit);
     return circuit;
+  }
+
+  #forgetOneBut(kept: Circuit): void {
+    const others = [...this.#circuits].filter(([, circuit]) => circuit !== kept);
+    const forgotten =
+      others.find(([, { breaker }]) => breaker.isFresh) ??
+      others.find(([, { breaker }]) => breaker.isClosed) ??
+      others[0];
+    if (forgotten === undefined) return;
+    const [key, { breaker, provider }] = forgotten;
+    this.#circuits.delete(key);
+    if (!breaker.isClosed) openCircuits.add(-1, { provider });
   }
 
   #changed(circuit: Circuit): void {
@@ -102,6 +111,9 @@ const FAILURES: ReadonlySet<string> = new Set([
   'stream_interrupted',
 ]);
 
+/** A provider too busy to look at the request: neither a sign that it works nor that it fails. */
+const BUSY_STATUSES: ReadonlySet<number> = new Set([408, 429]);
+
 /**
  * A provider that refuses a request works. What ended for a reason of ours, or of the client, says
  * nothing of it; nor does the total timeout, which a slow reader or an earlier attempt may use up.
@@ -109,6 +121,7 @@ const FAILURES: ReadonlySet<string> = new Set([
 export function resultOf(error: GatewayError | undefined): CallResult {
   if (error === undefined) return 'success';
   const { upstreamStatus = 0, reason } = error.facts;
+  if (BUSY_STATUSES.has(upstreamStatus)) return 'neither';
   if (upstreamStatus >= 400 && upstreamStatus < 500) return 'success';
   return FAILURES.has(error.code) && reason !== 'total_timeout' ? 'failure' : 'neither';
 }
