@@ -86,7 +86,8 @@ export type ReplyFrame<Head> =
    */
   | { readonly type: 'end'; readonly event: AttemptedEvent }
   /**
-   * `event` is there, and durable, when the worker got as far as calling the provider and said so.
+   * `event` is there when the worker got as far as calling the provider and said so. It is durable,
+   * except with `audit_unavailable`: then it is the caller's to record.
    */
   | { readonly type: 'error'; readonly error: GatewayError; readonly event?: AttemptedEvent };
 

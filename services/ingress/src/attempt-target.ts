@@ -71,13 +71,14 @@ export async function attemptTarget(
   try {
     const relayed = await relay(call, inference, delivered, context).catch(broken);
     const { error, event, isFinal = false } = relayed;
-    if (event) record.attempted(event);
-    else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
+    if (event) {
+      record.attempted(event);
+      // Neither JetStream nor the spool had room for it.
+      if (error?.code === 'audit_unavailable') context.ledger.recordLater(event);
+    } else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
       const lost = lostAttempt(inference, { attempt, startedAt, error, delivered }, context);
       record.attempted(lost);
-      await context.ledger.record(lost).catch(() => {
-        // `finished` counts the attempt as well, and goes on trying until it is stored.
-      });
+      await context.ledger.record(lost).catch(() => context.ledger.recordLater(lost));
     }
     return error && { error, called: record.knowsAttempt(attempt), isFinal };
   } finally {

@@ -6,6 +6,7 @@
  */
 import type { Bus } from '@gateway/bus';
 import {
+  type AttemptedEvent,
   type FinishedEvent,
   GatewayError,
   type GatewayEvent,
@@ -65,7 +66,7 @@ export class Ledger implements AsyncDisposable {
   }
 
   /** Records the event behind the answer, again and again while it is `audit_unavailable`. */
-  recordLater(event: FinishedEvent): void {
+  recordLater(event: AttemptedEvent | FinishedEvent): void {
     if (this.#waiting.size >= this.#waitingMax) {
       this.#logger.error({ request_id: event.requestId }, 'too many events wait, one is lost');
       return;
@@ -81,7 +82,7 @@ export class Ledger implements AsyncDisposable {
     while (this.#waiting.size > 0) await Promise.all(this.#waiting);
   }
 
-  async #recordAtLast(event: FinishedEvent): Promise<void> {
+  async #recordAtLast(event: AttemptedEvent | FinishedEvent): Promise<void> {
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       try {
         await this.#bus.record(event);

@@ -254,16 +254,20 @@ describe('the event of a terminal frame', () => {
     expect(call.recorded).toEqual([event]);
   });
 
-  test.each(['end', 'error'] as const)('an %s that cannot be recorded is refused', async (type) => {
-    const call = started(() => Promise.reject(new Error('full')));
-    call.stream();
-    const failure = encodeFailure(new GatewayError('provider_timeout', 'slow'), event);
-    call.receive(type, type === 'end' ? encodeEnd(event) : failure);
-    call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
-    const frames = await collect(call.machine);
-    expect(errorOf(frames).code).toBe('audit_unavailable');
-    expect(frames.filter(({ type: one }) => one === 'error')).toHaveLength(1);
-  });
+  test.each(['end', 'error'] as const)(
+    'an %s that cannot be recorded is refused, with its event',
+    async (type) => {
+      const call = started(() => Promise.reject(new Error('full')));
+      call.stream();
+      const failure = encodeFailure(new GatewayError('provider_timeout', 'slow'), event);
+      call.receive(type, type === 'end' ? encodeEnd(event) : failure);
+      call.clock.advance(EVENT_ACKNOWLEDGE_TIMEOUT_MS);
+      const frames = await collect(call.machine);
+      expect(errorOf(frames).code).toBe('audit_unavailable');
+      expect(frames.at(-1)).toMatchObject({ event });
+      expect(frames.filter(({ type: one }) => one === 'error')).toHaveLength(1);
+    },
+  );
 
   test('an acknowledgement while the caller records makes no second record', async () => {
     const recording = Promise.withResolvers<void>();

@@ -245,6 +245,7 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
       this.#finish({
         type: 'error',
         error: new GatewayError('audit_unavailable', message, facts),
+        event: terminal.event,
       });
     }
   }

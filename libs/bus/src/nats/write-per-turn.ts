@@ -15,8 +15,9 @@ export function writePerTurn(connection: NatsConnection): void {
     waiting.push(bytes);
     if (waiting.length > 1) return;
     setImmediate(() => {
-      write(Buffer.concat(waiting));
+      const bytes = Buffer.concat(waiting);
       waiting = [];
+      write(bytes);
     });
   };
 }
