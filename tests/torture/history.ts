@@ -139,6 +139,8 @@ export interface QuietState {
 }
 
 export interface History {
+  /** Of a request, all attempts together. */
+  readonly deadlineMs: number;
   /** Canary of each tenant. */
   readonly canaries: Readonly<Record<string, string>>;
   readonly keys: readonly KeyLimits[];

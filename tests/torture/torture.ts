@@ -32,8 +32,12 @@ import { CANARIES, FALLBACK_MODEL, KEYS } from './workload.ts';
 const QUIET_TIMEOUT_MS = 150_000;
 const PROGRESS_INTERVAL_MS = 10_000;
 
+/** More than a provider that hangs takes, repetitions and a pause of a process included. */
+const DEADLINE_SECONDS = 15;
+
 const CONFIGURATION = `\
-timeouts: { connect_seconds: 1, first_byte_seconds: 3, idle_seconds: 3, total_seconds: 15 }
+timeouts:
+  { connect_seconds: 1, first_byte_seconds: 3, idle_seconds: 3, total_seconds: ${DEADLINE_SECONDS} }
 models:
   - match: ${FALLBACK_MODEL}
     targets:
@@ -108,6 +112,7 @@ export async function torture(options: TortureOptions): Promise<Report> {
   }
   print(`left: ${JSON.stringify(unrest)}`);
   const history: History = {
+    deadlineMs: 1_000 * DEADLINE_SECONDS,
     canaries: CANARIES,
     keys: limits,
     journal: await readJournal(files.journal),

@@ -89,6 +89,7 @@ describe('1: the row says what the client saw', () => {
       '1 the gateway says that it failed, with 500',
       withEntry({ status: 500, end: 'refused', errorMessage: 'The gateway failed to do it.' }),
     ],
+    ['1 only its deadline ended the request', withEntry({ endedAt: SPOILED.at + 1_000 })],
     ['1 the client got no answer in any time', withEntry({ end: 'silent' })],
   ])('%s', (what, spoil) => {
     expect(violationsOf(historyOf(spoil))).toContain(what);

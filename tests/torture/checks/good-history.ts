@@ -125,6 +125,7 @@ export function historyOf(
   const [first, ...rest] = stories;
   const all = first === undefined ? [] : [spoil(first), ...rest];
   return {
+    deadlineMs: 1_000,
     canaries: { alpha: 'canary-alpha', bravo: 'canary-bravo' },
     keys: [],
     journal: all.map(({ entry }) => entry),

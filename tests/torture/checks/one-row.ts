@@ -47,6 +47,9 @@ export function checkRows(index: HistoryIndex): RowCheck {
     if (/^The gateway failed/.test(entry.errorMessage ?? '')) {
       violations.push({ ...about, what: `the gateway says that it failed, with ${entry.status}` });
     }
+    if (entry.endedAt - entry.sentAt >= index.history.deadlineMs) {
+      violations.push({ ...about, what: 'only its deadline ended the request' });
+    }
     if (entry.end === 'silent') {
       violations.push({ ...about, what: 'the client got no answer in any time' });
     }
