@@ -12,6 +12,7 @@ function read(pieces: readonly Buffer[]) {
   let body = '';
   const answers: { status: number; isLast: boolean; body: string }[] = [];
   const reader = new AnswerReader({
+    head: (text) => expect(text).toMatch(/^http\/1\.1 \d{3} /),
     piece: (bytes) => {
       body += bytes.toString();
     },

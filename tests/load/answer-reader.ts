@@ -4,6 +4,8 @@
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-6
  */
 export interface AnswerEvents {
+  /** In lower case. */
+  head(text: string): void;
   /** A piece of the body; valid during the call alone. */
   piece(bytes: Buffer): void;
   /** `isLast` when the other side takes no further request on this connection. */
@@ -67,6 +69,7 @@ export class AnswerReader {
     const head = input.toString('latin1', 0, end).toLowerCase();
     this.#status = Number(head.slice(9, 12));
     if (!head.startsWith('http/1.1 ') || this.#status < 200) throw new Error(`no answer: ${head}`);
+    this.#events.head(head);
     this.#isLast = /\r\nconnection: *close/.test(head);
     const length = /\r\ncontent-length: *(\d+)/.exec(head)?.[1];
     if (length !== undefined) {

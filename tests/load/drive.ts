@@ -13,6 +13,10 @@ const OPEN_AT_RATE = 64;
 const TIMER_GRAIN_MS = 1.5;
 /** Up to here one string is cheaper than three writes. */
 const ONE_WRITE_BYTES_MAX = 16 * 1024;
+const CACHE_HIT = '\r\nx-gateway-cache: hit';
+/** Both together fill the digits of the counter. */
+const STARTS_TOLD_APART = 1_000_000;
+const REQUESTS_TOLD_APART = 1_000_000;
 
 interface Connection {
   readonly socket: Socket;
@@ -30,6 +34,8 @@ export async function drive(load: Load): Promise<LoadResult> {
 class Run {
   readonly #load: Load;
   readonly #message: readonly [before: string, after: string];
+  /** Loads that follow each other ask for nothing that an earlier one has put into the cache. */
+  readonly #firstNumber = (Date.now() % STARTS_TOLD_APART) * REQUESTS_TOLD_APART;
   readonly #latencies = new Samples();
   readonly #lateness = new Samples();
   readonly #firstChunks = new Samples();
@@ -44,6 +50,7 @@ class Run {
   #sent = 0;
   #answered = 0;
   #inTime = 0;
+  #cacheHits = 0;
   #failures = 0;
   #firstFailure: string | undefined;
   #isEnding = false;
@@ -77,6 +84,7 @@ class Run {
     for (const { socket } of this.#connections) socket.destroy();
     return {
       requests: this.#answered,
+      cacheHits: this.#cacheHits,
       failures: this.#failures,
       firstFailure: this.#firstFailure,
       requestsPerSecond: this.#inTime / seconds,
@@ -95,6 +103,9 @@ class Run {
     const connection = { socket, startedAt: 0, isBusy: false, isFirstChunk: true };
     const stamps = new StampReader();
     const reader = new AnswerReader({
+      head: (text) => {
+        if (text.includes(CACHE_HIT)) this.#cacheHits += 1;
+      },
       piece: (bytes) =>
         stamps.push(bytes, (ageMs) => {
           this.#chunkDelays.add(ageMs);
@@ -183,7 +194,7 @@ class Run {
     connection.isFirstChunk = true;
     this.#sent += 1;
     const [before, after] = this.#message;
-    const number = String(this.#sent).padStart(COUNTER.length, '0');
+    const number = String(this.#firstNumber + this.#sent).padStart(COUNTER.length, '0');
     if (before.length + after.length <= ONE_WRITE_BYTES_MAX) {
       socket.write(before + number + after, 'latin1');
       return;

@@ -30,6 +30,8 @@ export interface Percentiles {
 export interface LoadResult {
   /** Answered as expected, after the end of the load too. */
   readonly requests: number;
+  /** Of these, answers that a cache had. */
+  readonly cacheHits: number;
   /** Answered otherwise, or not at all. */
   readonly failures: number;
   /** What went wrong first. */

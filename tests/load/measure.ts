@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot, startNodeProcess } from '@gateway/testing';
 import type { Load, LoadResult } from './load.ts';
-import { cpuMicroseconds, residentBytes } from './process-accounts.ts';
+import { cpuMicroseconds, machineCpuMicroseconds, residentBytes } from './process-accounts.ts';
 import type { PartName, RunningSystem } from './systems/system.ts';
 
 const ANSWER_TIMEOUT_MS = 120_000;
@@ -24,6 +24,8 @@ export interface Measurement {
   readonly cpuMicroseconds: number;
   readonly cpuMicrosecondsByPart: Parts;
   readonly upstreamCpuMicroseconds: number;
+  /** Processors that were busy with something else, as a mean over the measurement. */
+  readonly foreignProcessors: number;
   /** At the end of the load. */
   readonly residentBytesByPart: Parts;
   /** How long the system went on working behind the load. */
@@ -56,6 +58,9 @@ export async function measure(
   load: Load,
   { upstreamPid, idleMicrosecondsPerSecond }: MeasureOptions,
 ): Promise<Measurement> {
+  const machineBefore = machineCpuMicroseconds();
+  const ownBefore = process.cpuUsage();
+  const startedAt = performance.now();
   const before = cpuByPart(system);
   const upstreamBefore = cpuMicroseconds(upstreamPid);
   const result = await runDriver(load);
@@ -63,13 +68,18 @@ export async function measure(
   const { afterMs, isSettled } = await settle(system, idleMicrosecondsPerSecond);
   const after = cpuByPart(system);
   const used = mapParts(after, (name, value) => value - (before[name] ?? 0));
+  const upstreamUsed = cpuMicroseconds(upstreamPid) - upstreamBefore;
+  const own = process.cpuUsage(ownBefore);
+  const measuring = result.driverCpuMicroseconds + upstreamUsed + own.user + own.system;
+  const foreign = machineCpuMicroseconds() - machineBefore - measuring - sum(used);
   // While it settles the system does what it does idle, too; that belongs to no request.
   const idle = (idleMicrosecondsPerSecond * (afterMs + QUIET_WINDOW_MS * QUIET_WINDOWS)) / 1_000;
   return {
     load: result,
     cpuMicroseconds: Math.max(0, sum(used) - idle),
     cpuMicrosecondsByPart: used,
-    upstreamCpuMicroseconds: cpuMicroseconds(upstreamPid) - upstreamBefore,
+    upstreamCpuMicroseconds: upstreamUsed,
+    foreignProcessors: Math.max(0, foreign / ((performance.now() - startedAt) * 1_000)),
     residentBytesByPart,
     settledAfterMs: afterMs,
     isSettled,

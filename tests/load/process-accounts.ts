@@ -37,6 +37,21 @@ export function cpuMicroseconds(pid: number): number {
   }, 0);
 }
 
+const IDLE_FIELDS: readonly number[] = [3, 4];
+/** Behind them is time of guests, which is in user time already. */
+const MACHINE_FIELDS = 8;
+
+/** CPU time of everything on the machine, what its host took away included, in microseconds. */
+export function machineCpuMicroseconds(): number {
+  const [line = ''] = (read('/proc/stat') ?? '').split('\n');
+  const ticks = line
+    .split(/\s+/)
+    .slice(1, MACHINE_FIELDS + 1)
+    .map(Number);
+  const busy = ticks.filter((_, field) => !IDLE_FIELDS.includes(field));
+  return busy.reduce((one, other) => one + other, 0) * MICROSECONDS_PER_TICK;
+}
+
 /** Resident memory of the process and its children; what they share of it counts once. */
 export function residentBytes(pid: number): number {
   const statuses = processTree(pid).map((each) => read(`/proc/${each}/status`) ?? '');

@@ -58,12 +58,15 @@ function section(title: string, tables: readonly string[]): readonly string[] {
 }
 
 function machineText({ rounds, peerPeak }: BenchResults, machine: Machine): string {
+  const measurements = rounds.flatMap((round) => Object.values(round.measurements));
+  const foreign = measurements.map(({ foreignProcessors }) => foreignProcessors);
   const count = Math.max(0, ...rounds.map(({ round }) => round));
   return [
     `${machine.date}, medians of ${count} rounds, on ${machine.processors}, ${machine.memory},`,
     `${machine.kernel}, Node ${machine.node}. A write synced to the disk took`,
     `${number(machine.syncMs)} ms. The load average before the run was`,
-    `${number(machine.loadBefore)}. Half of the peer's peak is ${number(peerPeak / 2)} requests/s.`,
+    `${number(machine.loadBefore)}, and other processes kept ${number(median(foreign))} processors busy`,
+    `meanwhile (${number(Math.max(0, ...foreign))} at most). Half of the peer's peak is ${number(peerPeak / 2)} requests/s.`,
   ].join('\n');
 }
 
@@ -196,9 +199,11 @@ function failures({ rounds }: BenchResults): readonly string[] {
   const doubts = rounds.flatMap(({ system, round, variant, measurements }) =>
     Object.entries(measurements).flatMap(([name, { load, isSettled }]) => {
       const where = `${system}, ${variant}, round ${round}, ${name}`;
-      const { failures, firstFailure } = load;
+      const { requests, failures, firstFailure, cacheHits } = load;
+      const hitsExpected = name.startsWith('cache') ? requests : 0;
       return [
         ...(failures > 0 ? [`- ${where}: ${failures} requests failed (${firstFailure})`] : []),
+        ...(cacheHits === hitsExpected ? [] : [`- ${where}: ${cacheHits} answers of the cache`]),
         ...(isSettled ? [] : [`- ${where}: still worked 20 s after the load`]),
       ];
     }),
