@@ -50,6 +50,52 @@ test('puts an event aside that fails while later ones are stored, and not before
   expect(await readdir(refused)).toEqual(['bad.json']);
 });
 
+test('tries what was appended after the event that fails', async () => {
+  const asked = Promise.withResolvers<void>();
+  const appended = Promise.withResolvers<void>();
+  const stored: string[] = [];
+  const { spool, refused } = await replaying(['bad'], {
+    store: async ({ id }) => {
+      if (id !== 'bad') {
+        stored.push(id);
+        return;
+      }
+      asked.resolve();
+      await appended.promise;
+      throw new GatewayError('audit_unavailable', 'no answer');
+    },
+    isRefusal: () => false,
+    isFull: () => false,
+  });
+  await asked.promise;
+  for (const id of ['a', 'b', 'c']) await spool.append(logMessage(id));
+  appended.resolve();
+  await waitFor(() => spool.events === 0, { what: 'an empty spool' });
+  expect(stored).toEqual(['a', 'b', 'c']);
+  expect(await readdir(refused)).toEqual(['bad.json']);
+});
+
+test('keeps an event on disk until it is settled, whatever is settled behind it', async () => {
+  const path = join(await temporaryDirectory(), 'instance');
+  const options = { path, bytesMax: 16 * 1024, now: Date.now, logger: SILENT };
+  const spool = await SpoolDirectory.create(options);
+  const ids = Array.from({ length: 60 }, (_, index) => `event-${index}`);
+  for (const id of ids) await spool.append(logMessage(id));
+  const segmentsBefore = (await readdir(path)).filter(isSegment).length;
+  for (let left = ids.length; left > 1; left = spool.events) {
+    const [, ...later] = await spool.oldest(8);
+    await spool.settle(new Set(later));
+  }
+  await spool.oldest(8);
+  await spool.close();
+  const segmentsAfter = (await readdir(path)).filter(isSegment).length;
+  expect(segmentsAfter).toBeLessThan(segmentsBefore);
+  const adopted = await SpoolDirectory.adopt(options);
+  const [first] = (await adopted?.oldest(1)) ?? [];
+  expect(first?.id).toBe('event-0');
+  await adopted?.close();
+});
+
 test('puts nothing aside while JetStream takes nothing', async () => {
   let asked = 0;
   let takes = false;

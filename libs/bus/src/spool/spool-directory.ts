@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { streams } from '@gateway/protocol';
 import { HOLDER_FILE, LOCK_FILE, lockDirectory, tryLockDirectory } from '../log/directory-lock.ts';
 import { DurableLog, type Logger } from '../log/durable-log.ts';
-import { LogReader } from '../log/log-reader.ts';
+import { LogReader, type ReadRecord } from '../log/log-reader.ts';
 import type { LogMessage } from '../log/log-record.ts';
 import { DAMAGED_DIRECTORY, isSegment, type LogSegment } from '../log/log-segment.ts';
 
@@ -30,7 +30,7 @@ interface Parts extends Pick<SpoolDirectoryOptions, 'path' | 'logger'> {
 const SEGMENTS = 16;
 /** The log's one reader. */
 const RETAINER = 'replay';
-/** Read at once, and kept in memory until they are settled. */
+/** Kept in memory until they are settled. */
 const READ_COUNT_MAX = 64;
 
 export class SpoolDirectory {
@@ -41,7 +41,9 @@ export class SpoolDirectory {
   readonly #reader: LogReader;
   readonly #removals = new Set<Promise<void>>();
   /** The oldest that are not settled, in order. */
-  #oldest: LogMessage[] = [];
+  #oldest: ReadRecord[] = [];
+  /** Segments that were read to their end, and hold events that are not settled. */
+  readonly #passed = new Set<LogSegment>();
   #events = 0;
   #appending = 0;
   #stored = 0;
@@ -53,7 +55,10 @@ export class SpoolDirectory {
     this.#log = log;
     this.#logger = logger;
     this.#events = found;
-    this.#reader = new LogReader(log, (segment) => this.#release(segment));
+    this.#reader = new LogReader(log, (segment) => {
+      this.#passed.add(segment);
+      this.#releaseSettled();
+    });
     log.onStored = () => {
       this.#events += 1;
       this.#stored += 1;
@@ -129,27 +134,26 @@ export class SpoolDirectory {
     }
   }
 
-  /** The oldest events, at most so many; none when nothing waits. They stay until they are settled. */
+  /**
+   * The oldest events, at most so many, and never more than READ_COUNT_MAX; none when nothing waits.
+   * They stay until they are settled.
+   */
   async oldest(countMax: number): Promise<readonly LogMessage[]> {
-    if (this.#oldest.length === 0) {
-      const stored = this.#stored;
-      const read = await this.#reader.next(READ_COUNT_MAX);
-      this.#oldest = read.map(({ record }) => record);
-      // What was damaged since it was counted is lost, and must not be waited for.
-      if (read.length === 0 && stored === this.#stored) this.#events = 0;
-    }
-    return this.#oldest.slice(0, countMax);
+    // Reads on behind those that could not be settled, which must not hold up the rest.
+    if (this.#oldest.length < Math.min(countMax, READ_COUNT_MAX)) await this.#readOn();
+    return this.#oldest.slice(0, countMax).map(({ record }) => record);
   }
 
   /** Lets these go. */
   async settle(settled: ReadonlySet<LogMessage>): Promise<void> {
-    this.#oldest = this.#oldest.filter((message) => !settled.has(message));
+    this.#oldest = this.#oldest.filter(({ record }) => !settled.has(record));
     this.#events -= settled.size;
+    this.#releaseSettled();
     if (this.#events > 0) return;
     // So that everything that was replayed leaves the disk, and is not replayed by a successor.
     try {
       await this.#log.seal();
-      await this.oldest(0);
+      if (this.#oldest.length === 0) await this.#readOn();
     } catch (error) {
       this.#logger.warn({ error, path: this.path }, 'replayed events cannot be removed yet');
     }
@@ -164,6 +168,24 @@ export class SpoolDirectory {
       await removeDirectory(this.path);
     }
     await this.#lock[Symbol.asyncDispose]();
+  }
+
+  async #readOn(): Promise<void> {
+    const stored = this.#stored;
+    const read = await this.#reader.next(READ_COUNT_MAX - this.#oldest.length);
+    this.#oldest.push(...read);
+    // What was damaged since it was counted is lost, and must not be waited for.
+    if (read.length === 0 && stored === this.#stored) {
+      this.#events = Math.min(this.#events, this.#oldest.length);
+    }
+  }
+
+  #releaseSettled(): void {
+    for (const segment of this.#passed) {
+      if (this.#oldest.some((event) => event.segment === segment)) continue;
+      this.#passed.delete(segment);
+      this.#release(segment);
+    }
   }
 
   #release(segment: LogSegment): void {
