@@ -117,6 +117,7 @@ export {
   type ServiceName,
 } from './identity.ts';
 export { bucketStream, bucketSubject, jetStreamSubjects } from './jetstream-subjects.ts';
+export { type KeyDigest, keyDigestUnder } from './key-digest.ts';
 export {
   CONCURRENCY_MAX,
   concurrency,
@@ -124,7 +125,6 @@ export {
   KEY_TEXT_LENGTH_MAX,
   KEY_TEXT_LENGTH_MIN,
   type KeyRecord,
-  keyDigest,
   keyRecord,
   keyTextIsPlausible,
   type NewKey,

@@ -1,11 +1,11 @@
 /**
- * Virtual keys. The text of a key is shown once; what is kept is its HMAC-SHA256 under the pepper, so
- * neither the bucket nor the database can be turned back into keys.
+ * Virtual keys. The text of a key is shown once; what is kept is its HMAC-SHA256 under the pepper
+ * (`key-digest.ts`), so neither the bucket nor the database can be turned back into keys.
  *
  * A key that we make reads `gw_<id>_<secret>_<checksum>`: the checksum lets a typing error be refused
  * at once and gives secret scanners a pattern. Bootstrap keys may be any text of 16 to 512 characters.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 
@@ -52,10 +52,6 @@ export const keyRecord = z.object({
 
 export type RequestLimit = z.infer<typeof requestLimit>;
 export type KeyRecord = z.infer<typeof keyRecord>;
-
-export function keyDigest(pepper: string, text: string): string {
-  return createHmac('sha256', pepper).update(text, 'utf8').digest('hex');
-}
 
 const ID_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 

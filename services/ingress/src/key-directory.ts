@@ -7,8 +7,9 @@ import type { Bucket, Bus, Subscription } from '@gateway/bus';
 import {
   buckets,
   KEY_SCHEMA,
+  type KeyDigest,
   type KeyRecord,
-  keyDigest,
+  keyDigestUnder,
   keyRecord,
   keyTextIsPlausible,
 } from '@gateway/protocol';
@@ -25,7 +26,8 @@ export interface KeyDirectoryOptions {
 }
 
 export class KeyDirectory implements AsyncDisposable {
-  readonly #pepper: Secret;
+  /** Of a key's text, under the pepper. */
+  readonly digest: KeyDigest;
   readonly #logger: Logger;
   readonly #bucket: Bucket;
   readonly #byId = new Map<string, KeyRecord>();
@@ -35,7 +37,7 @@ export class KeyDirectory implements AsyncDisposable {
 
   private constructor(bucket: Bucket, { pepper, bootstrapKeys, logger }: KeyDirectoryOptions) {
     this.#bucket = bucket;
-    this.#pepper = pepper;
+    this.digest = keyDigestUnder(pepper.reveal());
     this.#logger = logger;
     for (const role of ['client', 'admin'] as const) {
       const text = bootstrapKeys[role]?.reveal();
@@ -55,7 +57,7 @@ export class KeyDirectory implements AsyncDisposable {
 
   /** The valid key with this text, or undefined: unknown, revoked and expired look the same. */
   find(text: string): KeyRecord | undefined {
-    const digest = keyDigest(this.#pepper.reveal(), text);
+    const digest = this.digest(text);
     const record = keyTextIsPlausible(text) ? this.#byDigest.get(digest) : undefined;
     // The map is keyed by a keyed hash, which tells an attacker nothing; the comparison that decides
     // is still made in constant time.
@@ -77,10 +79,6 @@ export class KeyDirectory implements AsyncDisposable {
 
   isBootstrap(id: string): boolean {
     return this.#bootstrapIds.has(id);
-  }
-
-  digest(text: string): string {
-    return keyDigest(this.#pepper.reveal(), text);
   }
 
   /** Stores the record; it is in force here at once, elsewhere as soon as the watch tells. */
