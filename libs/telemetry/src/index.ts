@@ -16,6 +16,7 @@ export {
   type InferenceUsage,
   startInferenceSpan,
 } from './inference-span.ts';
+export type { BoundCounter, BoundHistogram, Meter } from './instruments.ts';
 export { prepareLogFile } from './log-file.ts';
 export {
   createLogger,

@@ -1,96 +1,115 @@
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import type { Meter } from '@opentelemetry/api';
-import { metrics } from '@opentelemetry/api';
-import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { type Attributes, type HrTime, ValueType } from '@opentelemetry/api';
+import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { emptyResource } from '@opentelemetry/resources';
+import {
+  AggregationTemporality,
+  type DataPoint,
+  DataPointType,
+  type Histogram,
+  type MetricData,
+} from '@opentelemetry/sdk-metrics';
+import {
+  HistogramInstrument,
+  type HistogramSeries,
+  type Meter,
+  ObservedInstrument,
+  SumInstrument,
+} from './instruments.ts';
+import { observeProcess } from './process-metrics.ts';
 
-const METER_PREFIX = '@gateway/';
-const EVENT_LOOP_RESOLUTION_MS = 20;
+type Instrument = SumInstrument | HistogramInstrument | ObservedInstrument;
 
-type Registry = { readonly reader: PrometheusExporter; readonly provider: MeterProvider };
-
-let registry: Registry | undefined;
+/** The instruments of this process, by the name of their component and their own. */
+const components = new Map<string, Map<string, Instrument>>();
 
 /**
- * The meter of one part of the gateway. Instruments may be made while modules load:
- * `@opentelemetry/api` alone would give ones that never record, since it has no proxy for meters
- * that are asked for before a provider exists.
+ * The meter of one part of the gateway. Instruments may be made while modules load. Throws where a
+ * name already stands for an instrument of another kind.
  */
 export function getMeter(component: string): Meter {
-  return openRegistry().provider.getMeter(METER_PREFIX + component);
+  if (components.size === 0) {
+    components.set('process', new Map());
+    observeProcess(getMeter('process'));
+  }
+  const instruments = components.get(component) ?? new Map<string, Instrument>();
+  components.set(component, instruments);
+  return {
+    createCounter: (name, options = {}) =>
+      instrument(instruments, name, SumInstrument, () => new SumInstrument(options, true)),
+    createUpDownCounter: (name, options = {}) =>
+      instrument(instruments, name, SumInstrument, () => new SumInstrument(options, false)),
+    createHistogram: (name, options = {}) =>
+      instrument(instruments, name, HistogramInstrument, () => new HistogramInstrument(options)),
+    createObservableGauge: (name, options = {}) =>
+      instrument(
+        instruments,
+        name,
+        ObservedInstrument,
+        () => new ObservedInstrument(options, false),
+      ),
+    createObservableCounter: (name, options = {}) =>
+      instrument(
+        instruments,
+        name,
+        ObservedInstrument,
+        () => new ObservedInstrument(options, true),
+      ),
+  };
 }
+
+function instrument<Kind extends Instrument>(
+  instruments: Map<string, Instrument>,
+  name: string,
+  kind: abstract new (...parameters: never[]) => Kind,
+  make: () => Kind,
+): Kind {
+  const known = instruments.get(name) ?? make();
+  if (!(known instanceof kind)) throw new TypeError(`The metric ${name} is of another kind.`);
+  instruments.set(name, known);
+  return known;
+}
+
+const serializer = new PrometheusSerializer('', false, undefined, true, true);
 
 /** All metrics of the process in Prometheus' text format. */
 export async function renderMetrics(): Promise<string> {
-  const { resourceMetrics } = await openRegistry().reader.collect();
-  const withoutTargetInfo = true;
-  const withoutScopeInfo = true;
-  return new PrometheusSerializer(
-    '',
-    false,
-    undefined,
-    withoutTargetInfo,
-    withoutScopeInfo,
-  ).serialize(resourceMetrics);
+  const scopeMetrics = [...components].map(([name, instruments]) => ({
+    scope: { name },
+    metrics: [...instruments]
+      .map(([metric, each]) => metricData(metric, each))
+      .filter(({ dataPoints }) => dataPoints.length > 0),
+  }));
+  return serializer.serialize({ resource: emptyResource(), scopeMetrics });
 }
 
-function openRegistry(): Registry {
-  if (registry) return registry;
-  const reader = new PrometheusExporter({ preventServerStart: true });
-  const provider = new MeterProvider({ readers: [reader] });
-  metrics.setGlobalMeterProvider(provider);
-  registry = { reader, provider };
-  observeProcess(provider.getMeter(`${METER_PREFIX}process`));
-  return registry;
+function metricData(name: string, instrument: Instrument): MetricData {
+  const { description = '', unit = '' } = instrument.options;
+  const base = {
+    descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
+    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+  };
+  if (instrument instanceof HistogramInstrument) {
+    const dataPoints = instrument.series.map((series) =>
+      dataPoint(series.attributes, histogramValue(series)),
+    );
+    return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints };
+  }
+  const read = instrument instanceof SumInstrument ? instrument.series : instrument.observations();
+  const dataPoints = read.map(({ attributes, value }) => dataPoint(attributes, value));
+  if (instrument instanceof ObservedInstrument && !instrument.isMonotonic) {
+    return { ...base, dataPointType: DataPointType.GAUGE, dataPoints };
+  }
+  const { isMonotonic } = instrument;
+  return { ...base, dataPointType: DataPointType.SUM, isMonotonic, dataPoints };
 }
 
-/**
- * Names: https://opentelemetry.io/docs/specs/semconv/runtime/nodejs-metrics/ and
- * https://opentelemetry.io/docs/specs/semconv/system/process-metrics/
- */
-function observeProcess(meter: Meter): void {
-  meter
-    .createObservableGauge('process.memory.usage', {
-      unit: 'By',
-      description: 'Resident memory of the process',
-    })
-    .addCallback((result) => result.observe(process.memoryUsage.rss()));
-  meter
-    .createObservableGauge('v8js.memory.heap.used', {
-      unit: 'By',
-      description: 'Heap in use',
-    })
-    .addCallback((result) => result.observe(process.memoryUsage().heapUsed));
-  meter
-    .createObservableCounter('process.cpu.time', {
-      unit: 's',
-      description: 'Processor time spent by the process',
-    })
-    .addCallback((result) => {
-      const { user, system } = process.cpuUsage();
-      result.observe(user / 1e6, { 'cpu.mode': 'user' });
-      result.observe(system / 1e6, { 'cpu.mode': 'system' });
-    });
-  const delay = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
-  delay.enable();
-  meter
-    .createObservableGauge('nodejs.eventloop.delay.p99', {
-      unit: 's',
-      description: '99th percentile of the event loop delay since the last reading',
-    })
-    .addCallback((result) => {
-      result.observe(delay.count === 0 ? 0 : delay.percentile(99) / 1e9);
-      delay.reset();
-    });
-  let previous = performance.eventLoopUtilization();
-  meter
-    .createObservableGauge('nodejs.eventloop.utilization', {
-      unit: '1',
-      description: 'Share of the time since the last reading in which the event loop was busy',
-    })
-    .addCallback((result) => {
-      const current = performance.eventLoopUtilization();
-      result.observe(performance.eventLoopUtilization(current, previous).utilization);
-      previous = current;
-    });
+/** Times are not rendered. */
+const NO_TIME: HrTime = [0, 0];
+
+function dataPoint<Value>(attributes: Attributes, value: Value): DataPoint<Value> {
+  return { startTime: NO_TIME, endTime: NO_TIME, attributes, value };
+}
+
+function histogramValue({ boundaries, counts, count, sum }: HistogramSeries): Histogram {
+  return { buckets: { boundaries: [...boundaries], counts: [...counts] }, count, sum };
 }

@@ -99,12 +99,16 @@ async function startExport(options: TelemetryOptions): Promise<() => Promise<voi
 
 function reportBuild(options: TelemetryOptions): void {
   getMeter('telemetry')
-    .createGauge('gateway.build_info', { description: 'What runs here; the value is always 1' })
-    .record(1, {
-      service: options.service,
-      instance: options.instance,
-      version: options.version,
-    });
+    .createObservableGauge('gateway.build_info', {
+      description: 'What runs here; the value is always 1',
+    })
+    .addCallback((result) =>
+      result.observe(1, {
+        service: options.service,
+        instance: options.instance,
+        version: options.version,
+      }),
+    );
 }
 
 function forwardDiagnostics(logger: Logger): void {

@@ -9,6 +9,9 @@ export const LOOKUP_CONCURRENCY_MAX = 512;
 const lookups = getMeter('cache').createCounter('gateway.cache.lookups', {
   description: 'Lookups by outcome: hit, miss, or failed',
 });
+const hits = lookups.bind({ outcome: 'hit' });
+const misses = lookups.bind({ outcome: 'miss' });
+const failures = lookups.bind({ outcome: 'failed' });
 
 /**
  * Answers with the entry and its bytes, or with neither when there is none. Trouble is an error.
@@ -17,10 +20,10 @@ export function lookupHandler(store: ResponseStore): RequestHandler<LookupReques
   return async ({ value }) => {
     try {
       const found = await store.get(value);
-      lookups.add(1, { outcome: found ? 'hit' : 'miss' });
+      (found ? hits : misses).add(1);
       return found ? { value: { entry: found.entry }, body: found.body } : { value: {} };
     } catch (error) {
-      lookups.add(1, { outcome: 'failed' });
+      failures.add(1);
       throw error;
     }
   };
