@@ -11,6 +11,10 @@ import type { Database } from './database.ts';
 import type { DatabaseOutage } from './database-outage.ts';
 import { pause } from './pause.ts';
 
+/**
+ * Longer than what a writer that died had taken needs to come again (`acknowledgeWithinMs`, 15 s). With
+ * less, requests that ended well may be closed until it does.
+ */
 export const GRACE_DEFAULT_MS = 30_000;
 /** Requests closed in one round. */
 export const CLOSED_MAX = 500;
