@@ -1,6 +1,6 @@
 import type { AttemptedEvent } from '@gateway/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CLOSED_MAX, findAbandoned } from '../src/close-abandoned.ts';
+import { CLOSED_MAX, FIND_ABANDONED, findAbandoned } from '../src/close-abandoned.ts';
 import { closingEvents } from '../src/closing-events.ts';
 import type { RequestEvent } from '../src/row.ts';
 import {
@@ -23,8 +23,8 @@ export function describeAbandoned({ openEmpty }: DatabaseUnderTest): void {
 
     /** What closes the request as it is stored now; nothing when it is not abandoned. */
     async function closingOf(requestId: string, beforeMs = AFTER) {
-      const found = await findAbandoned(shared.database, beforeMs);
-      return found.filter((one) => one.request_id === requestId).flatMap(closingEvents);
+      const { requests } = await findAbandoned(shared.database, beforeMs);
+      return requests.filter((one) => one.request_id === requestId).flatMap(closingEvents);
     }
 
     async function close(requestId: string) {
@@ -168,29 +168,63 @@ export function describeAbandoned({ openEmpty }: DatabaseUnderTest): void {
       const all = Array.from({ length: CLOSED_MAX + 1 }, () => eventsOf());
       const received = all.map((events, index) => events.received({ deadlineAt: 1_000 + index }));
       await fresh.write(...received);
-      const found = await findAbandoned(fresh.database, AFTER);
-      expect(found.map((one) => one.request_id)).toEqual(
+      const first = await findAbandoned(fresh.database, AFTER);
+      expect(first.requests.map((one) => one.request_id)).toEqual(
         all.slice(0, CLOSED_MAX).map(({ requestId }) => requestId),
       );
-      const closing = found.flatMap(closingEvents);
+      const second = await findAbandoned(fresh.database, AFTER, first.next);
+      expect(second).toMatchObject({ requests: [{ request_id: all.at(-1)?.requestId }] });
+      expect(second.next).toBeUndefined();
+      const closing = first.requests.flatMap(closingEvents);
       const deliveries = await fresh.write(...closing);
       expect(deliveries.every(({ settlement }) => settlement === 'acknowledged')).toBe(true);
-      expect(await findAbandoned(fresh.database, AFTER)).toHaveLength(1);
+      expect((await findAbandoned(fresh.database, AFTER)).requests).toHaveLength(1);
+      await fresh.database.close();
+    });
+
+    test('with one deadline are found once each', async () => {
+      const fresh = await openMigrated(openEmpty);
+      const all = Array.from({ length: CLOSED_MAX + 1 }, () => eventsOf());
+      await fresh.write(...all.map((events) => events.received()));
+      const first = await findAbandoned(fresh.database, AFTER);
+      const second = await findAbandoned(fresh.database, AFTER, first.next);
+      const found = [...first.requests, ...second.requests].map((one) => one.request_id);
+      expect(found.sort()).toEqual(all.map(({ requestId }) => requestId).sort());
+      await fresh.database.close();
+    });
+
+    test('that cannot be read are named and hold up no others', async () => {
+      const fresh = await openMigrated(openEmpty);
+      const damaged = Array.from({ length: CLOSED_MAX }, () => eventsOf());
+      const sound = eventsOf();
+      await fresh.write(
+        ...damaged.flatMap((events) => [
+          events.received({ deadlineAt: 1_000 }),
+          events.attempted(),
+        ]),
+      );
+      await fresh.database.query('UPDATE attempts SET input_tokens = -1');
+      await fresh.write(sound.received());
+      const first = await findAbandoned(fresh.database, AFTER);
+      expect(first.requests).toEqual([]);
+      expect(first.unreadable).toEqual(damaged.map(({ requestId }) => requestId).sort());
+      const { requests } = await findAbandoned(fresh.database, AFTER, first.next);
+      expect(requests.map((one) => one.request_id)).toEqual([sound.requestId]);
       await fresh.database.close();
     });
 
     test('are found by an index that holds nothing else', async () => {
       const plan = await shared.database.transaction(async (connection) => {
         await connection.query('SET LOCAL enable_seqscan = off');
-        return connection.query(
-          `EXPLAIN SELECT request_id FROM requests r
-           WHERE r.finished_at IS NULL AND r.deadline_at IS NOT NULL AND r.deadline_at < now()
-           ORDER BY r.deadline_at LIMIT ${CLOSED_MAX}`,
-        );
+        return connection.query(`EXPLAIN ${FIND_ABANDONED}`, [
+          new Date(AFTER).toISOString(),
+          '-infinity',
+          eventsOf().requestId,
+        ]);
       });
       const text = plan.map((row) => row['QUERY PLAN']).join('\n');
-      expect(text).toMatch(/Merge Append/);
-      expect(text).not.toMatch(/Seq Scan|Sort {2}\(|Filter/);
+      expect(text).toMatch(/Incremental Sort.*Merge Append.*_deadline_at_idx/s);
+      expect(text).not.toMatch(/Seq Scan/);
     });
   });
 }
