@@ -32,8 +32,11 @@ export class PassingStream implements AnswerStream {
 
   push(bytes: Uint8Array): Uint8Array {
     if (this.#done) return new Uint8Array();
-    const events = this.#decoder.push(bytes);
-    return joinBytes(events.filter((event) => this.#passes(event)).map(({ raw }) => raw));
+    const pieces: Uint8Array[] = [];
+    for (const event of this.#decoder.push(bytes)) {
+      if (this.#passes(event)) pieces.push(event.raw);
+    }
+    return joinBytes(pieces);
   }
 
   end(): Uint8Array {

@@ -3,6 +3,7 @@ import type { AnswerRecord } from '../answer-record.ts';
 import { decodeUtf8, isObject, readJson } from '../json/read-json.ts';
 import { type ChatAnswer, chatAnswer, type Spoken } from './chat-answer.ts';
 import { errorInChatAnswer } from './error.ts';
+import { isPlainChatAnswer } from './plain-answer.ts';
 import { usageFromChat } from './usage.ts';
 
 export function badAnswer(detail: string): GatewayError {
@@ -33,6 +34,7 @@ export function noteWholeAnswer(value: unknown, record: AnswerRecord): void {
 export function readChatAnswer(value: unknown): ChatAnswer {
   const error = errorInChatAnswer(value);
   if (error !== undefined) throw error;
+  if (isPlainChatAnswer(value)) return value;
   const result = chatAnswer.safeParse(value);
   if (!result.success) throw badAnswer(`the answer has an unknown shape: ${pathOf(result.error)}`);
   return result.data;
@@ -42,7 +44,10 @@ export function readChatAnswer(value: unknown): ChatAnswer {
 export function noteAnswer(answer: ChatAnswer, record: AnswerRecord): void {
   record.name(answer.id, answer.model);
   record.count(usageFromChat(answer.usage) ?? usageFromChat(answer.x_groq?.usage));
-  for (const [position, choice] of (answer.choices ?? []).entries()) {
+  const choices = answer.choices ?? [];
+  for (let position = 0; position < choices.length; position += 1) {
+    const choice = choices[position];
+    if (choice === undefined) continue;
     const index = choice.index ?? position;
     record.see(index);
     if (choice.finish_reason) record.finish(index, choice.finish_reason);
@@ -52,13 +57,13 @@ export function noteAnswer(answer: ChatAnswer, record: AnswerRecord): void {
 }
 
 function charactersOf(said: Spoken): number {
-  const calls = [...(said.tool_calls ?? []), { function: said.function_call }];
-  return (
+  let sum =
     contentCharacters(said.content) +
     (said.reasoning_content ?? said.reasoning ?? '').length +
     (said.refusal ?? '').length +
-    calls.reduce((sum, call) => sum + (call.function?.arguments ?? '').length, 0)
-  );
+    (said.function_call?.arguments ?? '').length;
+  for (const call of said.tool_calls ?? []) sum += (call.function?.arguments ?? '').length;
+  return sum;
 }
 
 /** Mistral's reasoning models answer with an array of parts, thoughts nested in them. */

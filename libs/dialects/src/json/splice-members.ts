@@ -1,4 +1,4 @@
-import { type JsonMember, scanJsonObject } from './scan-json.ts';
+import { type FoundMembers, findMembers, textBetween } from './find-members.ts';
 
 /**
  * The new JSON text of a top-level member, given its present text or undefined when there is none.
@@ -12,24 +12,25 @@ interface Patch {
 }
 
 /**
- * Replaces or adds top-level members in the bytes of a JSON object. Every other byte stays. An edit
- * that returns undefined leaves its member as it is.
+ * Replaces or adds top-level members in the bytes of a JSON object, whose grammar was checked
+ * before. Every other byte stays. An edit that returns undefined leaves its member as it is.
  */
 export function spliceMembers(
   bytes: Uint8Array,
   edits: Readonly<Record<string, MemberEdit>>,
 ): Uint8Array {
-  const members = scanJsonObject(bytes);
-  const patches = Object.entries(edits).flatMap(([name, edit]) => {
-    const patch = patchOf(bytes, members, name, edit);
-    return patch === undefined ? [] : [patch];
-  });
+  const names = Object.keys(edits);
+  const members = findMembers(bytes, names);
+  const patches: Patch[] = [];
+  for (const name of names) {
+    const patch = patchOf(bytes, members, name, edits[name]);
+    if (patch !== undefined) patches.push(patch);
+  }
   patches.sort((left, right) => left.start - right.start);
-  const encoder = new TextEncoder();
   const pieces: Uint8Array[] = [];
   let at = 0;
   for (const { start, end, text } of patches) {
-    pieces.push(bytes.subarray(at, start), encoder.encode(text));
+    pieces.push(bytes.subarray(at, start), Buffer.from(text));
     at = end;
   }
   pieces.push(bytes.subarray(at));
@@ -38,29 +39,38 @@ export function spliceMembers(
 
 function patchOf(
   bytes: Uint8Array,
-  members: readonly JsonMember[],
+  { first, found }: FoundMembers,
   name: string,
-  edit: MemberEdit,
+  edit: MemberEdit | undefined,
 ): Patch | undefined {
-  const member = members.find((candidate) => candidate.name === name);
+  const member = found.get(name);
   if (member !== undefined) {
-    const present = new TextDecoder().decode(bytes.subarray(member.valueStart, member.valueEnd));
-    const text = edit(present);
-    return text === undefined
-      ? undefined
-      : { start: member.valueStart, end: member.valueEnd, text };
+    const { valueStart: start, valueEnd: end } = member;
+    const text = edit?.(textBetween(bytes, start, end));
+    return text === undefined ? undefined : { start, end, text };
   }
-  const text = edit(undefined);
-  const first = members[0];
+  const text = edit?.(undefined);
   if (text === undefined) return undefined;
   // A new member goes in front of the first, where a comma has its place without looking further.
   const start = first?.nameStart ?? bytes.indexOf(0x7b) + 1;
   return { start, end: start, text: `${JSON.stringify(name)}:${text}${first ? ',' : ''}` };
 }
 
+/** The pieces as one. Those that lie side by side in one buffer, as what passes does, are not copied. */
 export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1 && pieces[0] !== undefined) return pieces[0];
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  const [first] = pieces;
+  if (first === undefined) return new Uint8Array();
+  if (pieces.length === 1) return first;
+  let length = 0;
+  let isOnePiece = true;
+  for (const piece of pieces) {
+    if (piece.buffer !== first.buffer || piece.byteOffset !== first.byteOffset + length) {
+      isOnePiece = false;
+    }
+    length += piece.length;
+  }
+  if (isOnePiece) return new Uint8Array(first.buffer, first.byteOffset, length);
+  const joined = new Uint8Array(length);
   let at = 0;
   for (const piece of pieces) {
     joined.set(piece, at);

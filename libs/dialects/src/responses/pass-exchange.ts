@@ -2,7 +2,8 @@ import { AnswerRecord } from '../answer-record.ts';
 import { saidInChatError } from '../chat/error.ts';
 import { readAnswerJson } from '../chat/read-answer.ts';
 import type { Exchange, ExchangeOptions } from '../exchange.ts';
-import { decodeUtf8, isObject, readJson } from '../json/read-json.ts';
+import { memberText } from '../json/find-members.ts';
+import { decodeUtf8, readJson } from '../json/read-json.ts';
 import { type MemberEdit, spliceMembers } from '../json/splice-members.ts';
 import { EVENT_STREAM, JSON_TYPE } from '../media-types.ts';
 import { providerError } from '../provider-error.ts';
@@ -18,9 +19,8 @@ export function openPassingResponses(options: ExchangeOptions): Exchange {
   const { body, model, stream } = options;
   const record = new AnswerRecord();
   const contentType = stream ? EVENT_STREAM : JSON_TYPE;
-  const request = readJson(decodeUtf8(body));
   const state = options.state && new KeptState(options.state);
-  const sealing = isObject(request) && request.store === false ? undefined : state;
+  const sealing = memberText(body, 'store') === 'false' ? undefined : state;
   const previous: MemberEdit = (present) => {
     const id = readJson(present);
     return typeof id === 'string' && state ? JSON.stringify(state.open(id)) : undefined;

@@ -60,6 +60,24 @@ describe('EventDecoder', () => {
     );
   });
 
+  test('leaves the bytes of an event as they are when later ones come', () => {
+    const decoder = new EventDecoder();
+    const given: [ServerSentEvent, string][] = [];
+    for (let number = 0; number < 50; number += 1) {
+      // Whole events are given out where they lie, cut ones from a buffer that is used again.
+      const text = `data: ${'x'.repeat(number * 40)}${number}\n\n`;
+      const cut = number % 3 === 0 ? text.length : Math.ceil(text.length / 2);
+      decoder.push(encode(text.slice(0, cut)));
+      const more = `: ${number}\n\ndata: half`;
+      for (const event of decoder.push(encode(`${text.slice(cut)}${more}`))) {
+        given.push([event, Buffer.from(event.raw).toString()]);
+      }
+      decoder.push(encode('\n\n'));
+    }
+    expect(given.length).toBeGreaterThan(50);
+    for (const [{ raw }, text] of given) expect(Buffer.from(raw).toString()).toBe(text);
+  });
+
   test('takes an event at the bound and refuses one byte more', () => {
     const text = `data: ${'x'.repeat(EVENT_BYTES_MAX - 8)}\n\n`;
     expect(decode([encode(text)])).toHaveLength(1);

@@ -27,18 +27,25 @@ export interface ServerSentEvent {
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const INITIAL_BYTES = 16 * 1024;
+const NO_BYTES = new Uint8Array();
 
 export class EventDecoder {
   /**
    * What has come and was not given out is `#start` to `#end`; up to `#scanned` it was looked at.
+   * Most reads hold whole events: they are looked at where they are, and their events are views of
+   * them. The start of an event whose rest has yet to come is copied to a buffer of our own.
    */
-  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(INITIAL_BYTES);
+  #buffer: Uint8Array = NO_BYTES;
+  #own: Uint8Array = NO_BYTES;
   #start = 0;
   #end = 0;
   #scanned = 0;
   #lineStart = 0;
 
-  /** Throws `provider_bad_response` for an event over the bound or one that is not UTF-8. */
+  /**
+   * The bytes must not change any more. Throws `provider_bad_response` for an event over the bound
+   * or one that is not UTF-8.
+   */
   push(bytes: Uint8Array): ServerSentEvent[] {
     this.#append(bytes);
     const events: ServerSentEvent[] = [];
@@ -64,47 +71,65 @@ export class EventDecoder {
 
   #append(bytes: Uint8Array): void {
     const length = this.#end - this.#start;
-    if (this.#end + bytes.length > this.#buffer.length) {
+    if (length === 0) {
+      this.#hold(bytes, bytes.length);
+      return;
+    }
+    if (!this.#isOwn || this.#end + bytes.length > this.#buffer.length) {
       const needed = length + bytes.length;
-      const target =
-        needed > this.#buffer.length / 2
-          ? new Uint8Array(Math.max(needed * 2, INITIAL_BYTES))
-          : this.#buffer;
-      target.set(this.#buffer.subarray(this.#start, this.#end));
-      this.#buffer = target;
-      this.#scanned -= this.#start;
-      this.#lineStart -= this.#start;
-      this.#start = 0;
-      this.#end = length;
+      if (needed > this.#own.length / 2) {
+        this.#own = new Uint8Array(Math.max(needed * 2, INITIAL_BYTES));
+      }
+      this.#own.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#hold(this.#own, length);
     }
     this.#buffer.set(bytes, this.#end);
     this.#end += bytes.length;
   }
 
+  get #isOwn(): boolean {
+    return this.#buffer === this.#own;
+  }
+
+  /** What was held lies at the start of `buffer` now. */
+  #hold(buffer: Uint8Array, length: number): void {
+    this.#buffer = buffer;
+    this.#scanned -= this.#start;
+    this.#lineStart -= this.#start;
+    this.#start = 0;
+    this.#end = length;
+  }
+
   /** Where the next event ends, behind its empty line. */
   #nextEnd(): number | undefined {
-    while (this.#scanned < this.#end) {
-      const byte = this.#buffer[this.#scanned];
+    const buffer = this.#buffer;
+    const end = this.#end;
+    let at = this.#scanned;
+    let lineStart = this.#lineStart;
+    let eventEnd: number | undefined;
+    while (at < end && eventEnd === undefined) {
+      const byte = buffer[at];
       if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
-        this.#scanned += 1;
+        at += 1;
         continue;
       }
-      if (byte === CARRIAGE_RETURN && this.#scanned + 1 === this.#end) return undefined;
-      const isEmpty = this.#scanned === this.#lineStart;
-      const isPair = byte === CARRIAGE_RETURN && this.#buffer[this.#scanned + 1] === LINE_FEED;
-      this.#scanned += isPair ? 2 : 1;
-      this.#lineStart = this.#scanned;
-      if (isEmpty) return this.#scanned;
+      if (byte === CARRIAGE_RETURN && at + 1 === end) break;
+      const isEmpty = at === lineStart;
+      at += byte === CARRIAGE_RETURN && buffer[at + 1] === LINE_FEED ? 2 : 1;
+      lineStart = at;
+      if (isEmpty) eventEnd = at;
     }
-    return undefined;
+    this.#scanned = at;
+    this.#lineStart = lineStart;
+    return eventEnd;
   }
 
   #takeEvent(end: number): ServerSentEvent {
     if (end - this.#start > EVENT_BYTES_MAX) throw eventTooLong();
-    const raw = this.#buffer.slice(this.#start, end);
+    const raw = this.#isOwn
+      ? this.#buffer.slice(this.#start, end)
+      : this.#buffer.subarray(this.#start, end);
     this.#start = end;
-    this.#scanned = end;
-    this.#lineStart = end;
     const text = decodeUtf8(raw);
     if (text === undefined) {
       throw new GatewayError('provider_bad_response', 'The provider sent text that is not UTF-8.');
@@ -116,7 +141,8 @@ export class EventDecoder {
 function fieldsOf(text: string): Pick<ServerSentEvent, 'data' | 'type'> {
   const data: string[] = [];
   let type: string | undefined;
-  for (const line of text.split(/\r\n|\r|\n/)) {
+  // Few servers write carriage returns, and without them the expression need not run.
+  for (const line of text.split(text.includes('\r') ? /\r\n|\r|\n/ : '\n')) {
     const colon = line.indexOf(':');
     const name = colon === -1 ? line : line.slice(0, colon);
     if (name !== 'data' && name !== 'event') continue;
