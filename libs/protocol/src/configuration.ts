@@ -3,6 +3,7 @@
  * revision stands under its own key, so a worker can serve requests planned under the one before.
  */
 import { z } from 'zod';
+import { fieldsOf, hasFields, isWhole } from './exact-check.ts';
 import { concurrency, requestLimit } from './keys.ts';
 
 export const CONFIGURATION_SCHEMA = 1;
@@ -28,10 +29,11 @@ export const secretReference = z.union([
 ]);
 
 const HOUR_MS = 60 * 60 * 1000;
+const CONNECT_MS_MAX = 60_000;
 
 export const timeouts = z.strictObject({
   /** TCP and TLS to the provider. */
-  connectMs: z.number().int().min(1).max(60_000),
+  connectMs: z.number().int().min(1).max(CONNECT_MS_MAX),
   /** From the request sent to the first byte of the answer. */
   firstByteMs: z.number().int().min(1).max(HOUR_MS),
   /** Between two reads of a streamed answer. */
@@ -39,6 +41,17 @@ export const timeouts = z.strictObject({
   /** The whole request, all attempts together. */
   totalMs: z.number().int().min(1).max(HOUR_MS),
 });
+
+export function isTimeouts(value: unknown): boolean {
+  const { connectMs, firstByteMs, idleMs, totalMs } = fieldsOf(value);
+  return (
+    isWhole(connectMs, 1, CONNECT_MS_MAX) &&
+    isWhole(firstByteMs, 1, HOUR_MS) &&
+    isWhole(idleMs, 1, HOUR_MS) &&
+    isWhole(totalMs, 1, HOUR_MS) &&
+    hasFields(value, 4)
+  );
+}
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
   connectMs: 5_000,

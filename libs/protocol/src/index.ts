@@ -7,6 +7,13 @@ export {
   auditQueryEndpoint,
 } from './audit.ts';
 export {
+  CACHED_BODY_BYTES_MAX,
+  type CacheEntry,
+  type LookupReply,
+  type LookupRequest,
+  type StoreMessage,
+} from './cache-messages.ts';
+export {
   type CachePolicy,
   CLIENT_LEAVES,
   CONFIGURATION_SCHEMA,
@@ -32,44 +39,22 @@ export {
   timeouts,
 } from './configuration.ts';
 export {
-  CACHED_BODY_BYTES_MAX,
-  type CacheEntry,
-  type ClientDialect,
   cacheLookupEndpoint,
   cacheStoreEndpoint,
   type Endpoint,
-  type HeldSlots,
-  type InferenceHead,
-  type InferenceRequest,
   inferenceEndpoint,
   KEPT_RESPONSE_BYTES_MAX,
   type KeptResponseReply,
   type KeptResponseRequest,
   keptResponseEndpoint,
-  LIMITS_PER_REQUEST_MAX,
-  type Limit,
-  type LimitState,
-  type LookupReply,
-  type LookupRequest,
   MESSAGE_BYTES_MAX,
   type ModelsReply,
   type ModelsRequest,
   modelsEndpoint,
   type OneWayEndpoint,
-  type Operation,
-  operation,
-  PASSED_HEADER_CHARACTERS_MAX,
-  type PassedHeaders,
-  passedHeaders,
-  RENEWAL_BATCH_MAX,
-  type RenewSlots,
-  type ReserveReply,
-  type ReserveRequest,
   releaseSlotsEndpoint,
   renewSlotsEndpoint,
   reserveEndpoint,
-  SLOT_LEASE_MS,
-  type StoreMessage,
   type StreamEndpoint,
 } from './endpoints.ts';
 export {
@@ -99,6 +84,7 @@ export {
   gatewayEvent,
   type ReceivedEvent,
 } from './events.ts';
+export { type Check, exactOr } from './exact-check.ts';
 export {
   decodeFrame,
   encodeFrame,
@@ -116,6 +102,16 @@ export {
   SERVICES,
   type ServiceName,
 } from './identity.ts';
+export {
+  type ClientDialect,
+  type InferenceHead,
+  type InferenceRequest,
+  type Operation,
+  operation,
+  PASSED_HEADER_CHARACTERS_MAX,
+  type PassedHeaders,
+  passedHeaders,
+} from './inference-messages.ts';
 export { bucketStream, bucketSubject, jetStreamSubjects } from './jetstream-subjects.ts';
 export { type KeyDigest, keyDigestUnder } from './key-digest.ts';
 export {
@@ -132,6 +128,17 @@ export {
   type RequestLimit,
   requestLimit,
 } from './keys.ts';
+export {
+  type HeldSlots,
+  LIMITS_PER_REQUEST_MAX,
+  type Limit,
+  type LimitState,
+  RENEWAL_BATCH_MAX,
+  type RenewSlots,
+  type ReserveReply,
+  type ReserveRequest,
+  SLOT_LEASE_MS,
+} from './limit-messages.ts';
 export {
   type BucketName,
   buckets,

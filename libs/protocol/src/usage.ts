@@ -4,6 +4,7 @@
  * where their answer is read.
  */
 import { z } from 'zod';
+import { fieldsOf, hasFields, isWhole } from './exact-check.ts';
 
 const tokens = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
@@ -19,6 +20,19 @@ export const usage = z.object({
 });
 
 export type Usage = z.infer<typeof usage>;
+
+/** With all of its counts, as the gateway itself writes it. */
+export function isUsage(value: unknown): boolean {
+  const fields = fieldsOf(value);
+  return (
+    isWhole(fields.inputTokens, 0) &&
+    isWhole(fields.outputTokens, 0) &&
+    isWhole(fields.cachedInputTokens, 0) &&
+    isWhole(fields.cacheWriteInputTokens, 0) &&
+    isWhole(fields.reasoningTokens, 0) &&
+    hasFields(value, 5)
+  );
+}
 
 export const NO_USAGE: Usage = {
   inputTokens: 0,

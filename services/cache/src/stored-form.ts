@@ -27,7 +27,7 @@ export function decodeResponse(bytes: Buffer): StoredResponse | undefined {
 
 function parseEntry(json: string): StoredResponse['entry'] | undefined {
   try {
-    return cacheLookupEndpoint.reply.safeParse({ entry: JSON.parse(json) }).data?.entry;
+    return cacheLookupEndpoint.reply.parse({ entry: JSON.parse(json) }).entry;
   } catch {
     return undefined;
   }

@@ -4,6 +4,7 @@
 import {
   type AttemptedEvent,
   attemptedEvent,
+  type Check,
   errorFromWire,
   errorToWire,
   type Frame,
@@ -61,7 +62,7 @@ export function encodeJson(value: unknown): Uint8Array {
 }
 
 /** Throws what the parser or the schema throws. */
-export function decodeJson<Value>(schema: z.ZodType<Value>, bytes: Uint8Array): Value {
+export function decodeJson<Value>(schema: Check<Value>, bytes: Uint8Array): Value {
   return schema.parse(JSON.parse(decoder.decode(bytes)));
 }
 

@@ -20,12 +20,12 @@
  */
 import {
   type AttemptedEvent,
+  type Check,
   type ErrorCode,
   errorToWire,
   type Frame,
   GatewayError,
 } from '@gateway/protocol';
-import type { z } from 'zod';
 import {
   ACCEPT_TIMEOUT_MS,
   CANCEL_TIMEOUT_MS,
@@ -57,7 +57,7 @@ export interface OutgoingCallPort {
 }
 
 export interface OutgoingCallSetup<Head> {
-  readonly head: z.ZodType<Head>;
+  readonly head: Check<Head>;
   readonly requestId: string;
   readonly attempt: number;
   readonly deadlineAt: number;

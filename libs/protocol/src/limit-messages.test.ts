@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { MESSAGE_BYTES_MAX } from './endpoints.ts';
+import { newRequestId } from './identity.ts';
+import { CONCURRENCY_MAX } from './keys.ts';
 import {
   heldSlots,
   LIMITS_PER_REQUEST_MAX,
   limit,
-  MESSAGE_BYTES_MAX,
   RENEWAL_BATCH_MAX,
   renewSlots,
   reserveRequest,
-} from './endpoints.ts';
-import { newRequestId } from './identity.ts';
-import { CONCURRENCY_MAX } from './keys.ts';
+} from './limit-messages.ts';
 
 const scope = `tenant:${'a'.repeat(64)}`;
 const held = () => ({
