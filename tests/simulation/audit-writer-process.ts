@@ -96,7 +96,7 @@ export class AuditWriterProcess {
     const deadlineBefore = time.now + process.skewMs - GRACE_MS;
     for (const state of table.values()) {
       if (state.finished !== null || state.deadline === null) continue;
-      if (Date.parse(state.deadline) >= deadlineBefore) continue;
+      if (state.deadline >= deadlineBefore) continue;
       time.note(`closes ${state.requestId}`);
       try {
         for (const event of closingEvents(openRequestOf(state))) await bus.publish(event);
@@ -131,8 +131,8 @@ function openRequestOf({ requestId, facts, deadline, attempts }: RequestState) {
   return openRequest.parse({
     ...rest,
     request_id: requestId,
-    received_at: Date.parse(time),
-    deadline_at: Date.parse(deadline ?? time),
-    attempts: [...attempts.values()].sort((one, other) => one.attempt - other.attempt),
+    received_at: time,
+    deadline_at: deadline ?? time,
+    attempts,
   });
 }

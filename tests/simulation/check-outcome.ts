@@ -118,7 +118,7 @@ function checkAttempts(
   calls: readonly LedgerCall[],
   about: Complain,
 ): void {
-  const details = [...(table.get(row.request_id)?.attempts.values() ?? [])];
+  const details = table.get(row.request_id)?.attempts ?? [];
   const named = new Map(
     details.flatMap((one) => (one.upstream_request_id ? [[one.upstream_request_id, one]] : [])),
   );

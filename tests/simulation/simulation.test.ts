@@ -80,7 +80,7 @@ describe('the checks notice', () => {
     const merge = (left: RequestState, right: RequestState) => ({
       ...left,
       finished: right.finished ?? left.finished,
-      attempts: right.attempts.size > 0 ? right.attempts : left.attempts,
+      attempts: right.attempts.length > 0 ? right.attempts : left.attempts,
     });
     expect(await isNoticed({ merge }, /attempt|another row/)).toBe(true);
   });

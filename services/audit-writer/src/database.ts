@@ -11,7 +11,19 @@ export interface Connection {
   script(sql: string): Promise<void>;
 }
 
+/** A step of a transaction that is known whole before it begins. */
+export type Statement =
+  | { readonly sql: string; readonly parameters: readonly unknown[] }
+  | {
+      /** The table, and the columns in parentheses. */
+      readonly copyInto: string;
+      /** Rows in the binary form of COPY. They can be written once: the database takes the memory. */
+      readonly bytes: Uint8Array<ArrayBuffer>;
+    };
+
 export interface Database extends Connection {
+  /** Does all in one transaction, in as few messages as there can be. */
+  write(statements: readonly Statement[]): Promise<void>;
   /** Commits when `work` resolves, else rolls back and throws what it threw. */
   transaction<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
@@ -35,6 +47,7 @@ export class DatabaseUnavailable extends Error {
 export type DatabaseFailure = 'data' | 'slow' | 'unavailable';
 
 const QUERY_CANCELED = '57014';
+const UNIQUE_VIOLATION = '23505';
 /**
  * Classes of SQLSTATE that speak of the values: cardinality, data, integrity, program limits.
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -45,6 +58,11 @@ export function failureOf(thrown: unknown): DatabaseFailure {
   const state = sqlState(thrown);
   if (state === QUERY_CANCELED) return 'slow';
   return state !== undefined && DATA_CLASSES.has(state.slice(0, 2)) ? 'data' : 'unavailable';
+}
+
+/** A row that was said to be new is there already. */
+export function isDuplicate(thrown: unknown): boolean {
+  return sqlState(thrown) === UNIQUE_VIOLATION;
 }
 
 /** The SQLSTATE of an error that the database itself answered with. */

@@ -2,10 +2,12 @@
  * What an event says, as columns of the database. Texts are cut to what a row may hold, so that a
  * page of rows fits a message; numbers that no honest event has are refused.
  *
+ * Times are in milliseconds since 1970.
+ *
  * Each group of columns has an order that ranks it among events for the same group: a rank, then a
- * digest of the columns, so that any two events have a winner and it is always the same.
+ * digest of the event, so that any two events have a winner and it is always the same.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   type AttemptedEvent,
   type ControlEvent,
@@ -27,6 +29,7 @@ const FINISH_REASONS_MAX = 16;
 const TIME_MAX_MS = 253_402_300_799_999;
 const DURATION_MAX_MS = 1e12;
 const STATUS_MAX = 999;
+const DIGEST_LENGTH = 16;
 /** The largest number that its column holds. */
 export const REFUSALS_MAX = 2 ** 31 - 1;
 
@@ -36,7 +39,7 @@ export class UnstorableEvent extends Error {
 }
 
 export interface FactsColumns {
-  readonly time: string;
+  readonly time: number;
   readonly tenant: string;
   readonly key_id: string;
   readonly endpoint: string;
@@ -51,7 +54,7 @@ export interface FactsColumns {
 }
 
 export interface FinishedColumns {
-  readonly finished_at: string;
+  readonly finished_at: number;
   readonly status: number;
   readonly ended: string;
   readonly error_code: string | null;
@@ -74,7 +77,7 @@ export interface FinishedColumns {
 
 export interface AttemptColumns {
   readonly attempt: number;
-  readonly time: string;
+  readonly time: number;
   readonly tenant: string;
   readonly provider: string;
   readonly model: string;
@@ -99,7 +102,7 @@ export interface AttemptColumns {
 
 export interface ControlColumns {
   readonly change_id: string;
-  readonly time: string;
+  readonly time: number;
   readonly actor_key_id: string;
   readonly action: string;
   readonly key_id: string;
@@ -107,10 +110,15 @@ export interface ControlColumns {
   readonly key: unknown;
 }
 
-export function factsOf(event: ReceivedEvent | FinishedEvent): FactsColumns {
+/** Of the bytes that the bus holds of an event. The row keeps it, in the order of each group. */
+export function digestOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex').slice(0, DIGEST_LENGTH);
+}
+
+export function factsOf(event: ReceivedEvent | FinishedEvent, digest: string): FactsColumns {
   const rank = event.kind === 'received' ? 2 : event.assumed ? 1 : 3;
-  return ordered('facts_order', rank, {
-    time: isoTime(event.receivedAt, 'receivedAt'),
+  return {
+    time: time(event.receivedAt, 'receivedAt'),
     tenant: text(event.tenant),
     key_id: text(event.keyId),
     endpoint: text(event.endpoint),
@@ -121,14 +129,14 @@ export function factsOf(event: ReceivedEvent | FinishedEvent): FactsColumns {
     user_agent: text(event.userAgent, USER_AGENT_LENGTH_MAX),
     trace_id: optionalText(event.traceId),
     config_revision: text(event.configurationRevision),
-  });
+    facts_order: `${rank}${digest}`,
+  };
 }
 
 /** As much as an attempt knows, so that no provider call is without a row. */
-export function factsOfAttempt(event: AttemptedEvent): FactsColumns {
-  const timeMs = Math.min(requestIdTime(event.requestId), TIME_MAX_MS);
-  return ordered('facts_order', 0, {
-    time: isoTime(timeMs, 'requestId'),
+export function factsOfAttempt(event: AttemptedEvent, digest: string): FactsColumns {
+  return {
+    time: Math.min(requestIdTime(event.requestId), TIME_MAX_MS),
     tenant: text(event.tenant),
     key_id: '',
     endpoint: '',
@@ -139,19 +147,20 @@ export function factsOfAttempt(event: AttemptedEvent): FactsColumns {
     user_agent: '',
     trace_id: null,
     config_revision: '',
-  });
+    facts_order: `0${digest}`,
+  };
 }
 
-export function deadlineOf(event: ReceivedEvent): string {
-  return isoTime(event.deadlineAt, 'deadlineAt');
+export function deadlineOf(event: ReceivedEvent): number {
+  return time(event.deadlineAt, 'deadlineAt');
 }
 
-export function finishedOf(event: FinishedEvent): FinishedColumns {
+export function finishedOf(event: FinishedEvent, digest: string): FinishedColumns {
   const tokens = checkedUsage(event.usage);
   const saved = checkedUsage(event.savedUsage ?? NO_USAGE);
   const { timeToFirstTokenMs, refusals } = event;
-  return ordered('finished_order', event.assumed ? 1 : 2, {
-    finished_at: isoTime(event.finishedAt, 'finishedAt'),
+  return {
+    finished_at: time(event.finishedAt, 'finishedAt'),
     status: within(event.status, 0, STATUS_MAX, 'status'),
     ended: event.ended,
     error_code: optionalText(event.errorCode),
@@ -172,15 +181,18 @@ export function finishedOf(event: FinishedEvent): FinishedColumns {
     saved_tokens: saved.inputTokens + saved.outputTokens,
     finished_assumed: event.assumed,
     refusals: refusals === undefined ? null : within(refusals, 1, REFUSALS_MAX, 'refusals'),
-  });
+    finished_order: `${event.assumed ? 1 : 2}${digest}`,
+  };
 }
 
-export function attemptOf(event: AttemptedEvent): AttemptColumns {
+/** The price is no part of the order: two versions of the list may differ over the same event. */
+export function attemptOf(event: AttemptedEvent, digest: string): AttemptColumns {
   const tokens = checkedUsage(event.usage);
   const { upstreamStatus, timeToFirstByteMs } = event;
-  const columns = ordered('attempt_order', event.assumed ? 1 : 2, {
+  const { costMicroUsd, priceDate } = costOf(event);
+  return {
     attempt: within(event.attempt, 1, ATTEMPTS_MAX, 'attempt'),
-    time: isoTime(event.at, 'at'),
+    time: time(event.at, 'at'),
     tenant: text(event.tenant),
     provider: text(event.provider),
     model: text(event.model),
@@ -202,15 +214,16 @@ export function attemptOf(event: AttemptedEvent): AttemptColumns {
         ? null
         : within(timeToFirstByteMs, 0, DURATION_MAX_MS, 'timeToFirstByteMs'),
     assumed: event.assumed,
-  });
-  const { costMicroUsd, priceDate } = costOf(event);
-  return { ...columns, cost_micro_usd: costMicroUsd, price_date: priceDate };
+    cost_micro_usd: costMicroUsd,
+    price_date: priceDate,
+    attempt_order: `${event.assumed ? 1 : 2}${digest}`,
+  };
 }
 
 export function controlOf(event: ControlEvent): ControlColumns {
   return {
     change_id: event.changeId.toLowerCase(),
-    time: isoTime(event.at, 'at'),
+    time: time(event.at, 'at'),
     actor_key_id: text(event.actorKeyId),
     action: event.action,
     key_id: event.key.id,
@@ -219,28 +232,28 @@ export function controlOf(event: ControlEvent): ControlColumns {
   };
 }
 
-/** The price is left out of the order: two versions of the list may differ over the same event. */
-function ordered<Name extends string, Columns extends object>(
-  name: Name,
-  rank: number,
-  columns: Columns,
-): Columns & Record<Name, string> {
-  const digest = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 16);
-  return { ...columns, [name]: `${rank}${digest}` } as Columns & Record<Name, string>;
-}
-
 /** Cut to its length; a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD. */
 function text(value: string, lengthMax = TEXT_LENGTH_MAX): string {
+  if (value.length <= lengthMax && isPlain(value)) return value;
   if (value.includes('\0')) throw new UnstorableEvent('a text holds U+0000');
   return value.slice(0, lengthMax).toWellFormed();
+}
+
+/** Nothing but ASCII without U+0000: asked for each of the forty texts of a request. */
+function isPlain(value: string): boolean {
+  for (let index = 0; index < value.length; index++) {
+    const code = value.charCodeAt(index);
+    if (code === 0 || code > 0x7f) return false;
+  }
+  return true;
 }
 
 function optionalText(value: string | undefined): string | null {
   return value === undefined ? null : text(value);
 }
 
-function isoTime(timeMs: number, field: string): string {
-  return new Date(within(timeMs, 0, TIME_MAX_MS, field)).toISOString();
+function time(timeMs: number, field: string): number {
+  return within(timeMs, 0, TIME_MAX_MS, field);
 }
 
 function within(value: number, min: number, max: number, field: string): number {
@@ -249,6 +262,10 @@ function within(value: number, min: number, max: number, field: string): number 
 }
 
 function checkedUsage(usage: Usage): Usage {
-  for (const [field, tokens] of Object.entries(usage)) within(tokens, 0, TOKENS_MAX, field);
+  within(usage.inputTokens, 0, TOKENS_MAX, 'inputTokens');
+  within(usage.outputTokens, 0, TOKENS_MAX, 'outputTokens');
+  within(usage.cachedInputTokens, 0, TOKENS_MAX, 'cachedInputTokens');
+  within(usage.cacheWriteInputTokens, 0, TOKENS_MAX, 'cacheWriteInputTokens');
+  within(usage.reasoningTokens, 0, TOKENS_MAX, 'reasoningTokens');
   return usage;
 }

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import type { Statement } from './database.ts';
 
 export interface PgliteWorkerData {
   readonly directory: string;
@@ -14,6 +15,7 @@ export type PgliteQuestion = {
 } & (
   | { readonly kind: 'query'; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly kind: 'script'; readonly sql: string }
+  | { readonly kind: 'write'; readonly statements: readonly Statement[] }
   | { readonly kind: 'close' }
 );
 
@@ -59,6 +61,9 @@ async function answer(opening: Promise<PGlite>, question: PgliteQuestion): Promi
       case 'script':
         await database.exec(question.sql);
         return { id, rows: [] };
+      case 'write':
+        await write(database, question.statements);
+        return { id, rows: [] };
       case 'close':
         await database.close();
         return { id, rows: [] };
@@ -66,6 +71,25 @@ async function answer(opening: Promise<PGlite>, question: PgliteQuestion): Promi
   } catch (error) {
     return { id, error: describe(error) };
   }
+}
+
+async function write(database: PGlite, statements: readonly Statement[]): Promise<void> {
+  await database.exec('BEGIN');
+  try {
+    for (const statement of statements) {
+      if ('sql' in statement) await database.query(statement.sql, [...statement.parameters]);
+      else await copy(database, statement.copyInto, statement.bytes);
+    }
+    await database.exec('COMMIT');
+  } catch (error) {
+    await database.exec('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+async function copy(database: PGlite, into: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const blob = new Blob([bytes]);
+  await database.exec(`COPY ${into} FROM '/dev/blob' (FORMAT binary)`, { blob });
 }
 
 function describe(error: unknown): { message: string; code?: string; severity?: string } {

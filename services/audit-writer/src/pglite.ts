@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Connection, Database, Row } from './database.ts';
+import type { Connection, Database, Row, Statement } from './database.ts';
 import { DatabaseUnavailable, WAITING_MAX } from './database.ts';
 import type { PgliteAnswer, PgliteQuestion, PgliteWorkerData } from './pglite-worker.ts';
 
@@ -72,6 +72,13 @@ class Pglite implements Database {
     });
   }
 
+  write(statements: readonly Statement[]): Promise<void> {
+    return this.#exclusively(async (thread) => {
+      await thread.write(statements);
+      await this.#keepLogShort(thread).catch(() => {});
+    });
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -80,7 +87,7 @@ class Pglite implements Database {
   }
 
   /** There is one connection, so a transaction keeps all others waiting. */
-  #exclusively<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+  #exclusively<Result>(work: (thread: PgliteThread) => Promise<Result>): Promise<Result> {
     if (this.#isClosed) throw new DatabaseUnavailable('the database is closed');
     if (this.#waiting >= WAITING_MAX) throw new DatabaseUnavailable('too many queries wait');
     this.#waiting++;
@@ -159,17 +166,25 @@ class PgliteThread implements Connection {
     await this.#ask((id) => ({ id, kind: 'script', sql }));
   }
 
+  async write(statements: readonly Statement[]): Promise<void> {
+    const memory = statements.flatMap((one) => ('bytes' in one ? [one.bytes.buffer] : []));
+    await this.#ask((id) => ({ id, kind: 'write', statements }), memory);
+  }
+
   async close(): Promise<void> {
     if (!this.isDead) await this.#ask((id) => ({ id, kind: 'close' })).catch(() => {});
     await this.#worker.terminate();
   }
 
-  #ask(questionOf: (id: number) => PgliteQuestion): Promise<readonly Row[]> {
+  #ask(
+    questionOf: (id: number) => PgliteQuestion,
+    memory: readonly ArrayBuffer[] = [],
+  ): Promise<readonly Row[]> {
     if (this.isDead) throw new DatabaseUnavailable('the thread of the database ended');
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage(questionOf(id));
+      this.#worker.postMessage(questionOf(id), [...memory]);
     });
   }
 

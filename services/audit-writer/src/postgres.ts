@@ -1,6 +1,6 @@
 import type { Secret } from '@gateway/runtime';
 import pg from 'pg';
-import type { Connection, Database, Row } from './database.ts';
+import type { Connection, Database, Row, Statement } from './database.ts';
 import { DatabaseUnavailable, STATEMENT_TIMEOUT_MS, sqlState } from './database.ts';
 
 /** Where PostgreSQL is: a URL, or its parts. */
@@ -39,18 +39,13 @@ export function openPostgres(address: PostgresAddress): Database {
     query: (sql, parameters) => withClient(pool, (client) => ask(client, sql, parameters)),
     script: (sql) => withClient(pool, (client) => runScript(client, sql)),
     transaction: (work) =>
-      withClient(pool, async (client) => {
-        await ask(client, 'BEGIN');
-        try {
-          const result = await work(connectionOf(client));
-          await ask(client, 'COMMIT');
-          return result;
-        } catch (error) {
-          // A connection that is lost has rolled back already.
-          await ask(client, 'ROLLBACK').catch(() => {});
-          throw error;
-        }
-      }),
+      withClient(pool, (client) => inTransaction(client, () => work(connectionOf(client)))),
+    write: (statements) =>
+      withClient(pool, (client) =>
+        inTransaction(client, async () => {
+          for (const statement of statements) await run(client, statement);
+        }),
+      ),
     close: () => pool.end(),
   };
 }
@@ -88,6 +83,54 @@ async function withClient<Result>(
     client.off('error', onError);
     client.release(isBroken);
   }
+}
+
+async function inTransaction<Result>(
+  client: pg.PoolClient,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await ask(client, 'BEGIN');
+  try {
+    const result = await work();
+    await ask(client, 'COMMIT');
+    return result;
+  } catch (error) {
+    // A connection that is lost has rolled back already.
+    await ask(client, 'ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+async function run(client: pg.PoolClient, statement: Statement): Promise<void> {
+  if ('sql' in statement) await ask(client, statement.sql, statement.parameters);
+  else await copy(client, statement.copyInto, statement.bytes).catch(unavailable);
+}
+
+/** What `pg` calls when the server is ready for the rows of a COPY. Its types leave this out. */
+interface CopyTarget {
+  sendCopyFromChunk(bytes: Uint8Array): void;
+  endCopyFrom(): void;
+}
+
+class CopyQuery extends pg.Query {
+  readonly #bytes: Uint8Array;
+
+  constructor(text: string, bytes: Uint8Array, callback: (error: Error | undefined) => void) {
+    super(text, callback);
+    this.#bytes = bytes;
+  }
+
+  handleCopyInResponse(connection: CopyTarget): void {
+    connection.sendCopyFromChunk(this.#bytes);
+    connection.endCopyFrom();
+  }
+}
+
+function copy(client: pg.PoolClient, into: string, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error: Error | undefined | null) => (error ? reject(error) : resolve());
+    client.query(new CopyQuery(`COPY ${into} FROM STDIN (FORMAT binary)`, bytes, settle));
+  });
 }
 
 async function ask(

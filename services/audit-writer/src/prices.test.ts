@@ -1,4 +1,5 @@
-import { type AttemptedEvent, NO_USAGE } from '@gateway/protocol';
+import { type AttemptedEvent, NO_USAGE, type Usage } from '@gateway/protocol';
+import { calcPrice, findProvider } from '@pydantic/genai-prices';
 import { describe, expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import { costOf, PRICE_DATE } from './prices.ts';
@@ -90,6 +91,39 @@ describe('costOf', () => {
   test('a call without tokens is free whatever the model', () => {
     const free = costOf(attempt({ model: 'no-such-model', usage: NO_USAGE, usageSource: 'none' }));
     expect(free).toEqual({ costMicroUsd: 0, priceDate: null });
+  });
+
+  test('is what the list calculates, for every model of the providers', () => {
+    const usages: readonly Usage[] = [
+      { ...NO_USAGE, inputTokens: 1_234, outputTokens: 77 },
+      { ...NO_USAGE, inputTokens: 300_001, outputTokens: 1, cachedInputTokens: 123_457 },
+      { ...NO_USAGE, inputTokens: 9, outputTokens: 3, cacheWriteInputTokens: 7 },
+      { ...NO_USAGE, inputTokens: 1, cachedInputTokens: 3, cacheWriteInputTokens: 5 },
+    ];
+    let models = 0;
+    for (const provider of ['openai', 'anthropic', 'google', 'groq', 'mistral', 'deepseek']) {
+      for (const { id: model } of findProvider({ providerId: provider })?.models ?? []) {
+        models++;
+        for (const usage of [...usages, ...usages]) {
+          const read = usage.cachedInputTokens;
+          const written = usage.cacheWriteInputTokens;
+          const listed = calcPrice(
+            {
+              input_tokens: Math.max(usage.inputTokens, read + written),
+              cache_read_tokens: read,
+              cache_write_tokens: written,
+              output_tokens: usage.outputTokens,
+            },
+            model,
+            { providerId: provider, timestamp: new Date(attempt({}).at) },
+          );
+          const expected = listed && Math.round(listed.total_price * 1_000_000);
+          const { costMicroUsd } = costOf(attempt({ provider, model, usage }));
+          expect(costMicroUsd, `${provider} ${model}`).toBe(expected);
+        }
+      }
+    }
+    expect(models).toBeGreaterThan(100);
   });
 
   test('its date is that of the pinned version of the list', () => {

@@ -1,6 +1,7 @@
 import type { Delivery } from '@gateway/bus';
 import { eventSchemaState, type GatewayEvent, gatewayEvent } from '@gateway/protocol';
-import { type ControlColumns, controlOf, UnstorableEvent } from './event-columns.ts';
+import { type ControlColumns, controlOf, digestOf, UnstorableEvent } from './event-columns.ts';
+import { isRequestEvent } from './event-shape.ts';
 import { type RequestState, stateOf } from './row.ts';
 
 const REASON_LENGTH_MAX = 256;
@@ -24,6 +25,7 @@ export type Reading =
 export function readDelivery(delivery: Delivery): Reading {
   // Parsed each time it is asked for.
   const { value } = delivery;
+  if (isRequestEvent(value)) return readingOf(delivery, value);
   switch (eventSchemaState(value)) {
     case 'newer':
       return { verdict: 'newer' };
@@ -39,12 +41,15 @@ export function readDelivery(delivery: Delivery): Reading {
     const reason = `against its schema: ${faults.join(', ')}`.slice(0, REASON_LENGTH_MAX);
     return { verdict: 'poison', reason };
   }
-  const event = parsed.data;
+  return readingOf(delivery, parsed.data);
+}
+
+function readingOf(delivery: Delivery, event: GatewayEvent): Reading {
   try {
     const entry =
       event.kind === 'control'
         ? { delivery, event, change: controlOf(event) }
-        : { delivery, event, state: stateOf(event) };
+        : { delivery, event, state: stateOf(event, digestOf(delivery.bytes)) };
     return { verdict: 'good', entry };
   } catch (error) {
     if (!(error instanceof UnstorableEvent)) throw error;

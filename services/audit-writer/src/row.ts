@@ -28,37 +28,34 @@ export interface RequestState {
   readonly requestId: string;
   readonly facts: FactsColumns;
   /** From `received`. */
-  readonly deadline: string | null;
+  readonly deadline: number | null;
   readonly finished: FinishedColumns | null;
-  readonly attempts: ReadonlyMap<number, AttemptColumns>;
+  /** In the order of their numbers. */
+  readonly attempts: readonly AttemptColumns[];
 }
 
-/** What one event says. Throws `UnstorableEvent`. */
-export function stateOf(event: RequestEvent): RequestState {
+/** What one event says, with the digest of its bytes. Throws `UnstorableEvent`. */
+export function stateOf(event: RequestEvent, digest: string): RequestState {
   const requestId = event.requestId.toLowerCase();
-  const none = { requestId, deadline: null, finished: null, attempts: new Map() };
   switch (event.kind) {
-    case 'received':
-      return { ...none, facts: factsOf(event), deadline: deadlineOf(event) };
-    case 'finished':
-      return { ...none, facts: factsOf(event), finished: finishedOf(event) };
+    case 'received': {
+      const deadline = deadlineOf(event);
+      return { requestId, facts: factsOf(event, digest), deadline, finished: null, attempts: [] };
+    }
+    case 'finished': {
+      const finished = finishedOf(event, digest);
+      return { requestId, facts: factsOf(event, digest), deadline: null, finished, attempts: [] };
+    }
     case 'attempted': {
-      const attempt = attemptOf(event);
-      const attempts = new Map([[attempt.attempt, attempt]]);
-      return { ...none, facts: factsOfAttempt(event), attempts };
+      const attempts = [attemptOf(event, digest)];
+      const facts = factsOfAttempt(event, digest);
+      return { requestId, facts, deadline: null, finished: null, attempts };
     }
   }
 }
 
 /** What two sets of events of the same request say together. */
 export function mergeStates(left: RequestState, right: RequestState): RequestState {
-  const attempts = new Map(left.attempts);
-  for (const [number, attempt] of right.attempts) {
-    const other = attempts.get(number);
-    if (other === undefined || attempt.attempt_order > other.attempt_order) {
-      attempts.set(number, attempt);
-    }
-  }
   return {
     requestId: left.requestId,
     facts: left.facts.facts_order >= right.facts.facts_order ? left.facts : right.facts,
@@ -67,14 +64,29 @@ export function mergeStates(left: RequestState, right: RequestState): RequestSta
       (left.finished?.finished_order ?? '') >= (right.finished?.finished_order ?? '')
         ? left.finished
         : right.finished,
-    attempts,
+    attempts: mergeAttempts(left.attempts, right.attempts),
   };
 }
 
-/** Of two ISO times of the same length, which compare as texts. */
-function later(left: string | null, right: string | null): string | null {
+function mergeAttempts(
+  left: readonly AttemptColumns[],
+  right: readonly AttemptColumns[],
+): readonly AttemptColumns[] {
+  if (left.length === 0) return right;
+  if (right.length === 0) return left;
+  const merged = new Map(left.map((attempt) => [attempt.attempt, attempt]));
+  for (const attempt of right) {
+    const other = merged.get(attempt.attempt);
+    if (other === undefined || attempt.attempt_order > other.attempt_order) {
+      merged.set(attempt.attempt, attempt);
+    }
+  }
+  return [...merged.values()].sort((a, b) => a.attempt - b.attempt);
+}
+
+function later(left: number | null, right: number | null): number | null {
   if (left === null || right === null) return left ?? right;
-  return left >= right ? left : right;
+  return Math.max(left, right);
 }
 
 /** The row that the view `audit` shows for this state. */
@@ -83,7 +95,7 @@ export function auditRowOf(state: RequestState): AuditRow {
   const attempts = attemptsOf(state);
   return {
     request_id: state.requestId,
-    time: facts.time,
+    time: isoTime(facts.time),
     tenant: facts.tenant,
     key_id: facts.key_id,
     endpoint: facts.endpoint,
@@ -114,15 +126,14 @@ export function auditRowOf(state: RequestState): AuditRow {
 }
 
 /**
- * In the order of their numbers. One without a provider stands for a call that nobody may have made:
- * it is left out once the true end, or a later attempt, says that there was none.
+ * One without a provider stands for a call that nobody may have made: it is left out once the true
+ * end, or a later attempt, says that there was none.
  */
 function attemptsOf({ attempts, finished }: RequestState): readonly AttemptColumns[] {
-  const last = Math.max(...attempts.keys());
   const isEndKnown = finished !== null && !finished.finished_assumed;
-  return [...attempts.values()]
-    .filter(({ attempt, provider }) => provider !== '' || (!isEndKnown && attempt === last))
-    .sort((a, b) => a.attempt - b.attempt);
+  return attempts.filter(
+    (attempt) => attempt.provider !== '' || (!isEndKnown && attempt === attempts.at(-1)),
+  );
 }
 
 type Tokens = Pick<
@@ -167,10 +178,14 @@ function sum(values: readonly number[]): number {
   return values.reduce((left, right) => left + right, 0);
 }
 
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
 function detailsOf(attempt: AttemptColumns): AuditAttempt {
   return {
     attempt: attempt.attempt,
-    time: attempt.time,
+    time: isoTime(attempt.time),
     provider: attempt.provider,
     model: attempt.model,
     upstream_status: attempt.upstream_status,

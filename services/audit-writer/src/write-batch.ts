@@ -11,11 +11,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchHandler, Delivery } from '@gateway/bus';
 import { getMeter, type Logger } from '@gateway/telemetry';
 import { type BatchSpans, startBatchSpans } from './batch-spans.ts';
-import { type Database, failureOf, sqlState } from './database.ts';
+import { type Database, failureOf, isDuplicate, sqlState } from './database.ts';
 import type { DatabaseOutage } from './database-outage.ts';
 import { type Entry, readDelivery } from './read-delivery.ts';
 import { mergeStates, type RequestState } from './row.ts';
-import { upsert } from './upsert.ts';
+import { copyStatements, mergeStatements, type Rows } from './row-statements.ts';
 
 export const BATCH_MAX = 500;
 /** With one statement that times out, less than a delivery may take to be acknowledged. */
@@ -111,14 +111,23 @@ class BatchWriter {
       states.set(state.requestId, other === undefined ? state : mergeStates(other, state));
     }
     const changes = part.flatMap(({ change }) => change ?? []);
-    await this.#options.database.transaction((connection) =>
-      upsert(connection, [...states.values()], changes),
-    );
+    await this.#store({ states: [...states.values()], changes });
     for (const { delivery } of part) delivery.acknowledge();
     settledEvents.add(part.length, { outcome: 'written' });
     this.#options.outage.end('writing');
     this.#options.outage.end('probing');
     this.#partMax = Math.min(this.#partMax * 2, BATCH_MAX);
+  }
+
+  async #store(rows: Rows): Promise<void> {
+    const { database } = this.#options;
+    try {
+      await database.write(copyStatements(rows));
+    } catch (error) {
+      // Another writer had some of these events, or this one before it could acknowledge them.
+      if (!isDuplicate(error)) throw error;
+      await database.write(mergeStatements(rows));
+    }
   }
 
   async #quarantine(delivery: Delivery, reason: string): Promise<void> {

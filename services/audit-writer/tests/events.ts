@@ -8,6 +8,8 @@ import {
   newRequestId,
   type ReceivedEvent,
 } from '@gateway/protocol';
+import { digestOf } from '../src/event-columns.ts';
+import { type RequestEvent, type RequestState, stateOf } from '../src/row.ts';
 
 /** Events of one request, each with the defaults of an ordinary one. */
 export function eventsOf(requestId = newRequestId()) {
@@ -90,6 +92,11 @@ export function keyCreated(changeId: string): ControlEvent {
       createdAt: '2026-10-01T00:00:00.000Z',
     },
   };
+}
+
+/** What the writer makes of an event. */
+export function stateIn(event: RequestEvent): RequestState {
+  return stateOf(event, digestOf(deliveryOf(event).bytes));
 }
 
 export type Settlement = 'acknowledged' | `retried after ${number} ms` | `quarantined: ${string}`;

@@ -16,8 +16,8 @@ const postgres = openPostgres({ url: new Secret(databaseUrl) });
 await migrate(postgres);
 const database: Database = {
   ...postgres,
-  transaction: async (work) => {
-    await postgres.transaction(work);
+  write: async (statements) => {
+    await postgres.write(statements);
     process.kill(process.pid, 'SIGKILL');
     return new Promise(() => {});
   },

@@ -2,7 +2,7 @@ import { auditQueryEndpoint } from '@gateway/protocol';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REFUSALS_MAX, UnstorableEvent } from '../src/event-columns.ts';
-import { auditRowOf, mergeStates, stateOf } from '../src/row.ts';
+import { auditRowOf, mergeStates } from '../src/row.ts';
 import {
   type DatabaseUnderTest,
   type MigratedDatabase,
@@ -10,7 +10,7 @@ import {
   writerOf,
 } from './database-under-test.ts';
 import { eventSets, writings } from './event-sets.ts';
-import { eventsOf, keyCreated } from './events.ts';
+import { eventsOf, keyCreated, stateIn } from './events.ts';
 
 export function describeMerging({ openEmpty, propertyRuns }: DatabaseUnderTest): void {
   describe('merging', () => {
@@ -26,7 +26,7 @@ export function describeMerging({ openEmpty, propertyRuns }: DatabaseUnderTest):
           const [first] = events;
           if (first === undefined) throw new Error('a set has an event');
           for (const batch of batches) await shared.write(...batch);
-          const expected = auditRowOf(events.map(stateOf).reduce(mergeStates));
+          const expected = auditRowOf(events.map(stateIn).reduce(mergeStates));
           expect(await shared.rowOf(first.requestId)).toEqual(expected);
           const page = { data: [expected], next_cursor: null };
           expect(auditQueryEndpoint.reply.parse(page)).toEqual(page);
@@ -118,7 +118,7 @@ export function describeMerging({ openEmpty, propertyRuns }: DatabaseUnderTest):
 
     test('takes no count of refusals that its column cannot hold', () => {
       const { finished } = eventsOf();
-      expect(() => stateOf(finished({ refusals: REFUSALS_MAX + 1 }))).toThrow(UnstorableEvent);
+      expect(() => stateIn(finished({ refusals: REFUSALS_MAX + 1 }))).toThrow(UnstorableEvent);
     });
 
     test('replaces what was assumed by what is true, whichever comes first', async () => {
@@ -170,7 +170,7 @@ export function describeMerging({ openEmpty, propertyRuns }: DatabaseUnderTest):
       ]);
       for (const events of all.slice(0, 5)) {
         const all = [events.received(), events.attempted(), events.finished()];
-        const expected = auditRowOf(all.map((event) => stateOf(event)).reduce(mergeStates));
+        const expected = auditRowOf(all.map(stateIn).reduce(mergeStates));
         expect(await shared.rowOf(events.requestId)).toEqual(expected);
       }
     });
