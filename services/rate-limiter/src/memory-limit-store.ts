@@ -11,6 +11,7 @@ import {
   SLOT_LEASE_MS,
 } from '@gateway/protocol';
 import type { Counter, CounterState } from './counter.ts';
+import { ExpiringMap } from './expiring-map.ts';
 import {
   ADMISSION_MEMORY_MS,
   counterKey,
@@ -46,11 +47,6 @@ export const ADMISSIONS_MAX = 100_000;
 /** About 60 MB. Group by the sixtieth part of the window to stay below. */
 export const PAST_ADMISSIONS_MAX = 1_000_000;
 
-interface Admission {
-  readonly reply: ReserveReply;
-  readonly forgetAtMs: number;
-}
-
 interface Candidate {
   readonly limit: Limit;
   readonly key: string;
@@ -65,8 +61,7 @@ export class MemoryLimitStore implements LimitStore {
   readonly #countersMax: number;
   readonly #admissionsMax: number;
   readonly #counters = new Map<string, Counter>();
-  /** In the order of admission, so the first is the first to be forgotten. */
-  readonly #admissions = new Map<string, Admission>();
+  readonly #admissions = new ExpiringMap<ReserveReply>();
   readonly #past: ReadonlyMap<string, readonly PastAdmissions[]>;
   /** No counter is free before this moment, so looking for one earlier is in vain. */
   #nextFreeAtMs = Number.POSITIVE_INFINITY;
@@ -88,18 +83,16 @@ export class MemoryLimitStore implements LimitStore {
     const nowMs = this.#nowMs();
     this.#forget(nowMs);
     const admission = this.#admissions.get(requestId);
-    if (admission) return admission.reply;
+    if (admission !== undefined) return admission;
 
-    const candidates = limits.map((limit) => this.#candidate(requestId, limit, nowMs));
-    const slowest = candidates.reduce((slow, each) =>
-      each.state.retryAfterMs > slow.state.retryAfterMs ? each : slow,
-    );
-    const { retryAfterMs } = slowest.state;
-    if (retryAfterMs > 0) {
-      const states = candidates.map(({ limit, state }) => limitState(limit, state));
-      const { scope, kind } = slowest.limit;
-      return { allowed: false, limits: states, refusedBy: { scope, kind }, retryAfterMs };
+    const candidates: Candidate[] = [];
+    let slowest: Candidate | undefined;
+    for (const limit of limits) {
+      const candidate = this.#candidate(requestId, limit, nowMs);
+      candidates.push(candidate);
+      if (candidate.state.retryAfterMs > (slowest?.state.retryAfterMs ?? 0)) slowest = candidate;
     }
+    if (slowest !== undefined) return refusal(candidates, slowest);
     this.#makeRoom(candidates, nowMs);
     const states = candidates.map(({ limit, key, counter }) => {
       counter.take(requestId, nowMs);
@@ -107,7 +100,7 @@ export class MemoryLimitStore implements LimitStore {
       return limitState(limit, counter.state(requestId, limit.amount, nowMs));
     });
     const reply = { allowed: true, limits: states };
-    this.#admissions.set(requestId, { reply, forgetAtMs: nowMs + ADMISSION_MEMORY_MS });
+    this.#admissions.add(requestId, reply, nowMs + ADMISSION_MEMORY_MS);
     return reply;
   }
 
@@ -177,6 +170,7 @@ export class MemoryLimitStore implements LimitStore {
 
   /** Whether all of them can be counted, once what is free was dropped. */
   #hasRoomFor(keys: readonly string[], nowMs: number): boolean {
+    if (this.#counters.size + keys.length <= this.#countersMax) return true;
     const isFull = () => {
       const wanted = keys.filter((key) => !this.#counters.has(key)).length;
       return this.#counters.size + wanted > this.#countersMax;
@@ -194,11 +188,19 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #forget(nowMs: number): void {
-    for (const [requestId, { forgetAtMs }] of this.#admissions) {
-      if (forgetAtMs > nowMs && this.#admissions.size < this.#admissionsMax) return;
-      this.#admissions.delete(requestId);
-    }
+    this.#admissions.drop(nowMs);
+    while (this.#admissions.size >= this.#admissionsMax) this.#admissions.dropOldest();
   }
+}
+
+function refusal(candidates: readonly Candidate[], slowest: Candidate): ReserveReply {
+  const { scope, kind } = slowest.limit;
+  return {
+    allowed: false,
+    limits: candidates.map(({ limit, state }) => limitState(limit, state)),
+    refusedBy: { scope, kind },
+    retryAfterMs: slowest.state.retryAfterMs,
+  };
 }
 
 function limitState({ scope, kind, amount }: Limit, { remaining, resetMs }: CounterState) {

@@ -33,6 +33,6 @@ export function reserveHandler(store: LimitStore): RequestHandler<ReserveRequest
 
 /** A window or slots named twice would be checked once and counted twice. */
 function refuseRepeatedLimits({ limits }: ReserveRequest): void {
-  if (new Set(limits.map(counterKey)).size === limits.length) return;
+  if (limits.length === 1 || new Set(limits.map(counterKey)).size === limits.length) return;
   throw new GatewayError('invalid_request', 'A reservation names the same limit twice.');
 }

@@ -1,4 +1,5 @@
 import type { Counter, CounterState } from './counter.ts';
+import { ExpiringMap } from './expiring-map.ts';
 import { RELEASE_MEMORY_MS, SLOT_RETRY_AFTER_MS } from './limit-store.ts';
 
 /**
@@ -12,7 +13,9 @@ export class Slots implements Counter {
   readonly #membersMax: number;
   /** Ends by request id. Each is set anew at the end of the map, so the first ends first. */
   readonly #held = new Map<string, number>();
-  readonly #released = new Map<string, number>();
+  /** No slot that is held ends before this moment, so looking for one earlier is in vain. */
+  #firstEndMs = Number.POSITIVE_INFINITY;
+  readonly #released = new ExpiringMap<true>();
   #freeAtMs = 0;
 
   constructor(leaseMs: number, membersMax: number) {
@@ -48,7 +51,10 @@ export class Slots implements Counter {
     this.#drop(nowMs);
     if (this.#released.has(requestId)) return;
     this.#held.delete(requestId);
-    if (this.#hasRoom) this.#set(this.#released, requestId, nowMs + RELEASE_MEMORY_MS);
+    if (!this.#hasRoom) return;
+    const endMs = nowMs + RELEASE_MEMORY_MS;
+    this.#released.add(requestId, true, endMs);
+    this.#freeAtMs = Math.max(this.#freeAtMs, endMs);
   }
 
   get #hasRoom(): boolean {
@@ -56,21 +62,23 @@ export class Slots implements Counter {
   }
 
   #hold(requestId: string, nowMs: number): void {
+    const endMs = nowMs + this.#leaseMs;
     this.#held.delete(requestId);
-    this.#set(this.#held, requestId, nowMs + this.#leaseMs);
-  }
-
-  #set(ends: Map<string, number>, requestId: string, endMs: number): void {
-    ends.set(requestId, endMs);
+    this.#held.set(requestId, endMs);
+    this.#firstEndMs = Math.min(this.#firstEndMs, endMs);
     this.#freeAtMs = Math.max(this.#freeAtMs, endMs);
   }
 
   #drop(nowMs: number): void {
-    for (const ends of [this.#held, this.#released]) {
-      for (const [requestId, endMs] of ends) {
-        if (endMs > nowMs) break;
-        ends.delete(requestId);
+    this.#released.drop(nowMs);
+    if (nowMs < this.#firstEndMs) return;
+    this.#firstEndMs = Number.POSITIVE_INFINITY;
+    for (const [requestId, endMs] of this.#held) {
+      if (endMs > nowMs) {
+        this.#firstEndMs = endMs;
+        return;
       }
+      this.#held.delete(requestId);
     }
   }
 }
