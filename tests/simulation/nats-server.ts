@@ -3,7 +3,7 @@
  * acknowledgements. The messages between one client and the server keep their order and are lost only
  * with the connection, except in the harsh mode, which NATS never shows.
  */
-import { decodeFrame, headers, parseReplySubject } from '@gateway/protocol';
+import { decodeFrames, headers, parseReplySubject } from '@gateway/protocol';
 import type { EventLog } from './event-log.ts';
 import { GAP_MS, type SimulatedProcess, type VirtualTime } from './virtual-time.ts';
 
@@ -146,7 +146,7 @@ export class NatsServer {
  */
 function isAccepted({ subject, data }: WireMessage): boolean {
   if (parseReplySubject(subject)?.leg !== 'frames') return false;
-  return decodeFrame(data)?.type === 'accepted';
+  return decodeFrames(data)[0]?.type === 'accepted';
 }
 
 /** `*` stands for one token, `>` for all that follow. */

@@ -88,7 +88,7 @@ export async function withReplacedGlobals<Result>(
   time: VirtualTime,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  const real = { setTimeout, setInterval, clearTimeout, clearInterval };
+  const real = { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval };
   const realNow = Date.now;
   const realPerformanceNow = performance.now;
   const realRandom = Math.random;
@@ -96,6 +96,7 @@ export async function withReplacedGlobals<Result>(
   Object.assign(globalThis, {
     setTimeout: virtualTimeout,
     setInterval: virtualInterval,
+    setImmediate: (task: () => void) => virtualTimeout(task),
     clearTimeout: clearVirtual,
     clearInterval: clearVirtual,
   });

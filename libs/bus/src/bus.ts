@@ -133,7 +133,8 @@ export interface IncomingCall<Request, Head> {
   head(head: Head): void;
   /**
    * Sends bytes, cut into frames; resolves when the caller has credit for more. Rejects when
-   * `signal` aborts.
+   * `signal` aborts. The bytes are kept to the end of this turn of the event loop at least, so they
+   * must not be changed.
    */
   data(bytes: Uint8Array): Promise<void>;
   /**
@@ -314,10 +315,14 @@ export const INLINE_BODY_BYTES_MAX = 64 * 1024;
 /** Larger ones are pulled in pieces of this size, at most this many at once. */
 export const BODY_PIECE_BYTES = 256 * 1024;
 export const BODY_PIECES_IN_FLIGHT = 4;
-/** Bytes that a worker may send ahead of the caller, in one call and in all calls of one caller. */
-export const CALL_WINDOW_BYTES = 256 * 1024;
-export const CALL_WINDOW_BYTES_MIN = 16 * 1024;
-export const ALL_WINDOWS_BYTES_MAX = 32 * 1024 * 1024;
+/**
+ * Bytes that a worker may send ahead of the caller: when a call opens, when its consumer has read as
+ * they came, where many calls are open, and in all calls of one caller.
+ */
+export const CALL_WINDOW_BYTES = 32 * 1024;
+export const CALL_WINDOW_BYTES_MAX = 256 * 1024;
+export const CALL_WINDOW_BYTES_MIN = 2 * 1024;
+export const ALL_WINDOWS_BYTES_MAX = 64 * 1024 * 1024;
 /**
  * A worker with open calls is asked this often whether it lives, and lost after so many silences.
  */

@@ -1,22 +1,28 @@
 import { test } from 'vitest';
-import { decodeFrame, encodeFrame, type Frame } from './frames.ts';
+import { decodeFrames, encodeFrames, type Frame } from './frames.ts';
 
 // Vitest reads an import through a getter, which would be measured too.
-const [encode, decode] = [encodeFrame, decodeFrame];
+const [encode, decode] = [encodeFrames, decodeFrames];
 
-const CHUNK_BYTES = 200;
+const bytes = (length: number) => Buffer.alloc(length, 'x');
 
-const frame: Frame = {
-  type: 'data',
-  attempt: 1,
-  sequence: 7,
-  payload: Buffer.alloc(CHUNK_BYTES, 'x'),
-};
-
-test('a frame with a chunk of a stream', async ({ bench }) => {
-  const bytes = encode(frame);
+test.for<{ name: string; frames: Frame[] }>([
+  {
+    name: 'a chunk of a stream',
+    frames: [{ type: 'data', attempt: 1, sequence: 7, payload: bytes(200) }],
+  },
+  {
+    name: 'all of a short answer after its start',
+    frames: [
+      { type: 'head', attempt: 1, sequence: 1, payload: bytes(80) },
+      { type: 'data', attempt: 1, sequence: 2, payload: bytes(600) },
+      { type: 'end', attempt: 1, sequence: 3, payload: bytes(500) },
+    ],
+  },
+])('a message with $name', async ({ frames }, { bench }) => {
+  const message = encode(frames);
   await bench.compare(
-    bench('encodeFrame', () => void encode(frame)),
-    bench('decodeFrame', () => void decode(bytes)),
+    bench('encodeFrames', () => void encode(frames)),
+    bench('decodeFrames', () => void decode(message)),
   );
 });

@@ -1,15 +1,18 @@
 /**
- * Frames of a streamed reply: an 8-byte prefix and a payload, no NATS headers (2.7 against 7 µs a
- * chunk, measured).
+ * Frames of a streamed reply, without NATS headers (2.7 against 7 µs a message, measured). A message
+ * holds one frame or several of one attempt, one after the other: each has a prefix of 12 bytes and a
+ * payload.
  *
- *     0     1      2..3            4..7            8..
- *     type  flags  attempt u16 LE  sequence u32 LE payload
+ *     0     1         2..3            4..7            8..11           12..
+ *     type  reserved  attempt u16 LE  sequence u32 LE length u32 LE   payload
  *
  * Sequence starts at 0 in each attempt and grows by one a frame. Exactly one terminal frame (`end` or
  * `error`) closes an attempt; its sequence is the count of the frames before it.
  */
-export const FRAME_PREFIX_BYTES = 8;
+export const FRAME_PREFIX_BYTES = 12;
 export const FRAME_PAYLOAD_BYTES_MAX = 256 * 1024;
+/** Frames share a message up to this; a larger one is alone in its own. Half of NATS' usual limit. */
+export const FRAMES_MESSAGE_BYTES_MAX = 512 * 1024;
 
 export const FRAME_TYPES = {
   accepted: 1,
@@ -21,9 +24,11 @@ export const FRAME_TYPES = {
 
 export type FrameType = keyof typeof FRAME_TYPES;
 
-const NAMES = new Map<number, FrameType>(
-  Object.entries(FRAME_TYPES).map(([name, type]) => [type, name as FrameType]),
-);
+const NAMES: readonly (FrameType | undefined)[] = (() => {
+  const names: (FrameType | undefined)[] = [];
+  for (const [name, type] of Object.entries(FRAME_TYPES)) names[type] = name as FrameType;
+  return names;
+})();
 
 export interface Frame {
   readonly type: FrameType;
@@ -33,26 +38,53 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-export function encodeFrame(frame: Frame): Uint8Array {
-  const bytes = Buffer.allocUnsafe(FRAME_PREFIX_BYTES + frame.payload.length);
-  bytes.writeUInt8(FRAME_TYPES[frame.type], 0);
-  bytes.writeUInt8(0, 1);
-  bytes.writeUInt16LE(frame.attempt, 2);
-  bytes.writeUInt32LE(frame.sequence, 4);
-  bytes.set(frame.payload, FRAME_PREFIX_BYTES);
+/** The message that these frames are, in their order. */
+export function encodeFrames(frames: readonly Frame[]): Uint8Array {
+  let size = 0;
+  for (const { payload } of frames) size += FRAME_PREFIX_BYTES + payload.length;
+  const bytes = Buffer.allocUnsafe(size);
+  let offset = 0;
+  for (const { type, attempt, sequence, payload } of frames) {
+    bytes[offset] = FRAME_TYPES[type];
+    bytes[offset + 1] = 0;
+    bytes.writeUInt16LE(attempt, offset + 2);
+    bytes.writeUInt32LE(sequence, offset + 4);
+    bytes.writeUInt32LE(payload.length, offset + 8);
+    bytes.set(payload, offset + FRAME_PREFIX_BYTES);
+    offset += FRAME_PREFIX_BYTES + payload.length;
+  }
   return bytes;
 }
 
-/** The frame in these bytes, or undefined where they are none. */
-export function decodeFrame(bytes: Uint8Array): Frame | undefined {
-  if (bytes.length < FRAME_PREFIX_BYTES) return undefined;
-  const type = NAMES.get(bytes[0] as number);
-  if (type === undefined) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return {
-    type,
-    attempt: view.getUint16(2, true),
-    sequence: view.getUint32(4, true),
-    payload: bytes.subarray(FRAME_PREFIX_BYTES),
-  };
+/**
+ * The frames in a message, up to the first bytes that are none: what follows those is missing in the
+ * sequence, as if it had not come.
+ */
+export function decodeFrames(bytes: Uint8Array): Frame[] {
+  const frames: Frame[] = [];
+  let offset = 0;
+  while (offset + FRAME_PREFIX_BYTES <= bytes.length) {
+    const type = NAMES[bytes[offset] as number];
+    const start = offset + FRAME_PREFIX_BYTES;
+    const end = start + uint32(bytes, offset + 8);
+    if (type === undefined || end > bytes.length) break;
+    frames.push({
+      type,
+      attempt: (bytes[offset + 2] as number) | ((bytes[offset + 3] as number) << 8),
+      sequence: uint32(bytes, offset + 4),
+      payload: bytes.subarray(start, end),
+    });
+    offset = end;
+  }
+  return frames;
+}
+
+function uint32(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset] as number) |
+      ((bytes[offset + 1] as number) << 8) |
+      ((bytes[offset + 2] as number) << 16) |
+      ((bytes[offset + 3] as number) << 24)) >>>
+    0
+  );
 }

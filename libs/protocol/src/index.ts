@@ -86,10 +86,11 @@ export {
 } from './events.ts';
 export { type Check, exactOr } from './exact-check.ts';
 export {
-  decodeFrame,
-  encodeFrame,
+  decodeFrames,
+  encodeFrames,
   FRAME_PAYLOAD_BYTES_MAX,
   FRAME_PREFIX_BYTES,
+  FRAMES_MESSAGE_BYTES_MAX,
   type Frame,
   type FrameType,
 } from './frames.ts';

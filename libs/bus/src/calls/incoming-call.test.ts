@@ -19,6 +19,7 @@ function offered({
   windowBytes = 100,
   frameBytesMax = Number.POSITIVE_INFINITY,
   forCallerFails = false,
+  joinsData = false,
 } = {}) {
   const clock = new ManualClock();
   const frames: Frame[] = [];
@@ -40,6 +41,12 @@ function offered({
       sendFrame: (frame) => {
         if (frame.payload.length > frameBytesMax) throw new RangeError('too large');
         frames.push({ ...frame, payload: Buffer.from(frame.payload) });
+      },
+      extendData: (bytes) => {
+        const last = frames.at(-1);
+        if (!joinsData || last?.type !== 'data') return false;
+        frames[frames.length - 1] = { ...last, payload: Buffer.concat([last.payload, bytes]) };
+        return true;
       },
       publishForCaller: (one) => {
         if (forCallerFails) throw new GatewayError('bus_unavailable', 'gone');
@@ -156,6 +163,21 @@ describe('data', () => {
     const text = frames.flatMap(({ type, payload }) => (type === 'data' ? [String(payload)] : []));
     expect(text.join('')).toBe('abcdef');
     expect(frames.at(-1)?.type).toBe('end');
+  });
+
+  test('joins what waits to be sent, under its number and within the credit', async () => {
+    const { call, stream, frames, credit } = offered({ windowBytes: 3, joinsData: true });
+    stream();
+    const sending = ['ab', 'cd'].map((text) => call.data(Buffer.from(text)));
+    expect(frames.slice(2).map(({ payload }) => String(payload))).toEqual(['abc']);
+    credit(2);
+    await Promise.all(sending);
+    await call.end(event);
+    expect(frames.slice(2).map(({ type, sequence }) => `${sequence} ${type}`)).toEqual([
+      '2 data',
+      '3 end',
+    ]);
+    expect(String(frames[2]?.payload)).toBe('abcd');
   });
 
   test('is cut at FRAME_PAYLOAD_BYTES_MAX', async () => {

@@ -36,8 +36,16 @@ export const ORPHANED_EVENT_RETRY_MS = 500;
 
 /** What the machine asks of its transport. */
 export interface IncomingCallPort {
-  /** To the caller, in order. Throws when the frame is too large to be sent. */
+  /**
+   * To the caller, in order: `accepted` and terminal frames with all before them at once, others at the
+   * end of this turn of the event loop at the latest. Throws when a terminal frame is too large.
+   */
   sendFrame(frame: Frame): void;
+  /**
+   * Adds to the data frame that was sent last. False when that is under way already, was no data, or
+   * has no room.
+   */
+  extendData(bytes: Uint8Array): boolean;
   /** Publishes durably; the acknowledgement goes to the caller. `sequence` is of the last frame. */
   publishForCaller(event: AttemptedEvent, sequence: number): void;
   /**
@@ -68,6 +76,9 @@ interface WaitingData {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** Of data that left at once. */
+const SENT = Promise.resolve();
 
 function misuse(detail: string): GatewayError {
   return new GatewayError('internal', 'The gateway failed to handle this request.', { detail });
@@ -143,6 +154,12 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
       this.#dataLost = true;
       return Promise.reject(this.signal.reason);
     }
+    const fits = this.#creditBytes > bytes.length && bytes.length <= FRAME_PAYLOAD_BYTES_MAX;
+    if (fits && this.#waiting.length === 0) {
+      this.#creditBytes -= bytes.length;
+      if (bytes.length > 0) this.#sendData(bytes);
+      return SENT;
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ bytes, sentBytes: 0, resolve, reject });
     this.#sendWaiting();
@@ -210,7 +227,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
           FRAME_PAYLOAD_BYTES_MAX,
           first.bytes.length - first.sentBytes,
         );
-        this.#send('data', first.bytes.subarray(first.sentBytes, first.sentBytes + size));
+        this.#sendData(first.bytes.subarray(first.sentBytes, first.sentBytes + size));
         first.sentBytes += size;
         this.#creditBytes -= size;
       }
@@ -286,6 +303,10 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
       }
       await new Promise<void>((resolve) => clock.after(ORPHANED_EVENT_RETRY_MS, resolve));
     }
+  }
+
+  #sendData(bytes: Uint8Array): void {
+    if (!this.#setup.port.extendData(bytes)) this.#send('data', bytes);
   }
 
   #send(type: FrameType, payload: Uint8Array): void {

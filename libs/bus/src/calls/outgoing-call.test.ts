@@ -1,13 +1,7 @@
-import {
-  type AttemptedEvent,
-  type Frame,
-  type FrameType,
-  GatewayError,
-  inferenceEndpoint,
-} from '@gateway/protocol';
+import { GatewayError } from '@gateway/protocol';
 import { describe, expect, test } from 'vitest';
-import { attempted, collect, errorOf, HEAD } from '../../tests/contract/sample-messages.ts';
-import { ManualClock } from '../../tests/manual-clock.ts';
+import { collect, errorOf, HEAD } from '../../tests/contract/sample-messages.ts';
+import { data, event, requestId, started } from '../../tests/outgoing-call-fixture.ts';
 import {
   ACCEPT_TIMEOUT_MS,
   CALL_WINDOW_BYTES,
@@ -17,64 +11,12 @@ import {
 } from '../bus.ts';
 import {
   answerToLateFrame,
-  type ControlMessage,
   encodeAccepted,
   encodeEnd,
   encodeFailure,
   encodeJson,
   eventOfLateFrame,
 } from './call-messages.ts';
-import { OutgoingCallMachine } from './outgoing-call.ts';
-import { WindowPool } from './window-pool.ts';
-
-const requestId = '01890a5d-ac96-774b-bcce-b302099a8057';
-const event = attempted(requestId);
-
-function started(record: (event: AttemptedEvent) => Promise<void> = () => Promise.resolve()) {
-  const clock = new ManualClock();
-  const windows = new WindowPool();
-  const windowBytes = windows.open();
-  const control: { worker: string; message: ControlMessage }[] = [];
-  const recorded: AttemptedEvent[] = [];
-  let closed = 0;
-  const machine = new OutgoingCallMachine({
-    head: inferenceEndpoint('demo').head,
-    requestId,
-    attempt: 2,
-    deadlineAt: clock.now() + 60_000,
-    windowBytes,
-    windows,
-    clock,
-    port: {
-      sendControl: (worker, message) => control.push({ worker, message }),
-      record: (one) => {
-        recorded.push(one);
-        return record(one);
-      },
-      accepted: () => {},
-      closed: () => {
-        closed += 1;
-      },
-    },
-  });
-  let sequence = 0;
-  const receive = (type: FrameType, payload: Uint8Array, over: Partial<Frame> = {}) => {
-    machine.receive({ type, attempt: 2, sequence, payload, ...over });
-    sequence += 1;
-  };
-  const accept = () => receive('accepted', encodeAccepted('w1'));
-  const stream = () => {
-    accept();
-    receive('head', encodeJson(HEAD));
-  };
-  const types = async () => (await collect(machine)).map(({ type }) => type);
-  const isClosed = () => closed === 1 && clock.pending === 0;
-  return {
-    ...{ machine, clock, windows, control, recorded, receive, accept, stream, types, isClosed },
-  };
-}
-
-const data = (bytes: number) => new Uint8Array(bytes);
 
 describe('frames', () => {
   test('a complete call ends cleanly, with no timer and no window left', async () => {
@@ -155,28 +97,6 @@ describe('frames', () => {
     call.machine.workerLost();
     call.machine.busLost();
     expect(await call.types()).toEqual(['accepted', 'head', 'end']);
-  });
-});
-
-describe('credit', () => {
-  test('the whole window is taken, and granted again in halves as it is read', async () => {
-    const call = started();
-    call.stream();
-    const half = CALL_WINDOW_BYTES / 2;
-    for (const size of [half - 1, 1, half]) call.receive('data', data(size));
-    const iterator = call.machine[Symbol.asyncIterator]();
-    for (let frame = 0; frame < 4; frame += 1) await iterator.next();
-    // Two data frames are handed out; the second is not finished with yet.
-    expect(call.control).toEqual([]);
-    await iterator.next();
-    expect(call.control).toMatchObject([{ message: { type: 'credit', bytes: half } }]);
-    call.receive('data', data(half));
-    const last = iterator.next();
-    expect((await last).value).toMatchObject({ type: 'data' });
-    expect(call.control).toMatchObject([
-      { message: { type: 'credit', bytes: half } },
-      { message: { type: 'credit', bytes: half } },
-    ]);
   });
 });
 

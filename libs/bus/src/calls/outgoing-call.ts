@@ -78,7 +78,10 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
   #phase: 'sent' | 'accepted' | 'streaming' | 'settling' | 'closed' = 'sent';
   #worker: string | undefined;
   #nextSequence = 0;
-  #bufferedBytes = 0;
+  #windowBytes: number;
+  /** What the worker may still send. */
+  #creditBytes: number;
+  /** What the consumer has read since the last grant. */
   #consumedBytes = 0;
   #cancelReason: GatewayError | undefined;
   #acknowledgement: 'none' | 'stored' | 'refused' = 'none';
@@ -90,6 +93,8 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
 
   constructor(setup: OutgoingCallSetup<Head>) {
     this.#setup = setup;
+    this.#windowBytes = setup.windowBytes;
+    this.#creditBytes = setup.windowBytes;
     this.#queue = new FrameQueue(
       (frame) => this.#finishedWith(frame),
       () => this.#abandon(),
@@ -118,7 +123,7 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     if (this.#worker !== undefined) this.#tellCancel(reason);
   }
 
-  /** A frame on the call's reply subject. Its payload is kept: hand over bytes that stay. */
+  /** A frame on the call's reply subject. The payload of data is kept: hand over bytes that stay. */
   receive(frame: Frame): void {
     if (this.#isDone() || frame.attempt !== this.#setup.attempt) return;
     if (frame.sequence !== this.#nextSequence) {
@@ -204,8 +209,8 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
 
   #takeData(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.#consumerDone) return;
-    this.#bufferedBytes += bytes.length;
-    if (this.#bufferedBytes > this.#setup.windowBytes) throw new Error('more than the window');
+    this.#creditBytes -= bytes.length;
+    if (this.#creditBytes < 0) throw new Error('more than the window');
     this.#queue.push({ type: 'data', bytes });
   }
 
@@ -288,7 +293,7 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     this.#queue.push(terminal);
     this.#queue.end();
     this.#setup.port.closed();
-    if (gaveUp) this.#setup.windows.close(this.#setup.windowBytes);
+    if (gaveUp) this.#setup.windows.close(this.#windowBytes);
   }
 
   /** The consumer asks for the frame after this one. */
@@ -298,14 +303,18 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
   }
 
   #grant(bytes: number): void {
-    this.#bufferedBytes -= bytes;
     this.#consumedBytes += bytes;
     if (this.#phase !== 'streaming' || this.#worker === undefined) return;
     // In halves, so that a grant is worth its message.
-    if (this.#consumedBytes < this.#setup.windowBytes / 2) return;
-    const { requestId, attempt, port } = this.#setup;
-    const granted = this.#consumedBytes;
+    if (this.#consumedBytes < this.#windowBytes / 2) return;
+    const { requestId, attempt, port, windows } = this.#setup;
+    const windowBytes = windows.resize(this.#windowBytes);
+    const granted = this.#consumedBytes + windowBytes - this.#windowBytes;
+    this.#windowBytes = windowBytes;
     this.#consumedBytes = 0;
+    // A window that was halved may have been read for nothing more.
+    if (granted <= 0) return;
+    this.#creditBytes += granted;
     port.sendControl(this.#worker, { type: 'credit', requestId, attempt, bytes: granted });
   }
 
@@ -318,6 +327,6 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
   #releaseConsumer(): void {
     if (this.#consumerDone) return;
     this.#consumerDone = true;
-    if (this.#phase === 'closed') this.#setup.windows.close(this.#setup.windowBytes);
+    if (this.#phase === 'closed') this.#setup.windows.close(this.#windowBytes);
   }
 }

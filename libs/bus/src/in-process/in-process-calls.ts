@@ -20,6 +20,7 @@ import {
   encodeFailure,
 } from '../calls/call-messages.ts';
 import { allFull, CallServer } from '../calls/call-server.ts';
+import { FrameBatch } from '../calls/frame-batch.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
 import { OutgoingCallMachine } from '../calls/outgoing-call.ts';
 import { WindowPool } from '../calls/window-pool.ts';
@@ -186,13 +187,20 @@ export class InProcessCalls implements PeerCalls {
   #port({ opening, body }: CallOffer, key: string, served: ServedCall): IncomingCallPort {
     const { requestId, attempt, caller } = opening;
     const { buses, turns } = this.#hub;
+    const batch = new FrameBatch();
+    const deliver = () => {
+      const calls = buses.get(caller)?.calls;
+      for (const frame of batch.take()) {
+        if (!calls?.receive(requestId, frame)) served.call?.callerGone();
+      }
+    };
     return {
       sendFrame: (frame) => {
         if (this.#closed) return;
-        turns.push(() => {
-          if (!buses.get(caller)?.calls.receive(requestId, frame)) served.call?.callerGone();
-        });
+        if (batch.isEmpty) turns.push(deliver);
+        batch.add(frame);
       },
+      extendData: (bytes) => batch.extend(bytes),
       publishForCaller: (event) => {
         const acknowledge = (stored: boolean) =>
           buses.get(caller)?.calls.acknowledged(requestId, attempt, stored);

@@ -2,7 +2,7 @@
  * The worker's side on NATS: calls of queue groups, control messages, and news of vanished callers.
  */
 import {
-  encodeFrame,
+  encodeFrames,
   type Frame,
   GatewayError,
   headers as headerNames,
@@ -31,6 +31,7 @@ import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-ca
 import { pullBody } from './body-pieces.ts';
 import { drainable } from './drainable.ts';
 import { eventHeaders } from './event-publisher.ts';
+import { FrameOutbox, TurnEnd } from './frame-outbox.ts';
 import { HandedOverEvents } from './handed-over-events.ts';
 import { carrierOf, decodeMessage, isNoResponders, type RawMessage } from './message-format.ts';
 import type { CallsSetup } from './outgoing-calls.ts';
@@ -74,6 +75,7 @@ export class IncomingCalls {
   readonly #isClockRight: () => boolean;
   readonly #calls = new Map<string, OpenCall>();
   readonly #handedOver: HandedOverEvents;
+  readonly #turnEnd = new TurnEnd();
   #subscribed: Promise<void> | undefined;
   #probing = false;
 
@@ -122,6 +124,7 @@ export class IncomingCalls {
     return drainable(async () => {
       await keeper.unsubscribe(subscription);
       await server.idle();
+      this.#turnEnd.run();
     });
   }
 
@@ -190,13 +193,17 @@ export class IncomingCalls {
   #port(header: CallHeader, raw: RawMessage): IncomingCallPort {
     const { keeper, mux, recorder } = this.#setup;
     const { requestId: request, attempt, caller: ingress, bodyBytes } = header;
-    const frames = subjects.reply({ ingress, request, attempt, leg: 'frames' });
+    const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
     const hop = this.#hop(header);
+    const outbox = new FrameOutbox(this.#turnEnd, (frames) => {
+      const asks = frames.some(({ type, sequence }) => {
+        return type !== 'data' || sequence % HOP_EVERY_FRAMES === 0;
+      });
+      this.#sendFrames(subject, frames, asks ? hop : undefined);
+    });
     return {
-      sendFrame: (frame) => {
-        const asks = frame.type !== 'data' || frame.sequence % HOP_EVERY_FRAMES === 0;
-        this.#sendFrame(frames, frame, asks ? hop : undefined);
-      },
+      sendFrame: (frame) => outbox.send(frame),
+      extendData: (bytes) => outbox.extendData(bytes),
       publishForCaller: (event, sequence) => {
         keeper.require().publish(subjects.event(event.kind), encodeJson(event), {
           reply: subjects.reply({ ingress, request, attempt, leg: 'acknowledgement' }),
@@ -224,11 +231,8 @@ export class IncomingCalls {
     const payload = encodeFailure(lost);
     for (const { caller, requestId, attempt, sequence } of this.#broken.splice(0)) {
       const address = { ingress: caller, request: requestId, attempt, leg: 'frames' } as const;
-      this.#sendFrame(
-        subjects.reply(address),
-        { type: 'error', attempt, sequence, payload },
-        undefined,
-      );
+      const frame = { type: 'error', attempt, sequence, payload } as const;
+      this.#sendFrames(subjects.reply(address), [frame], undefined);
     }
   }
 
@@ -247,10 +251,10 @@ export class IncomingCalls {
     return subjects.hop(this.#setup.identity.instance, caller, requestId, attempt);
   }
 
-  #sendFrame(subject: string, frame: Frame, reply: string | undefined): void {
+  #sendFrames(subject: string, frames: readonly Frame[], reply: string | undefined): void {
     const connection = this.#setup.keeper.connection;
     if (connection === undefined) return;
-    connection.publish(subject, encodeFrame(frame), reply === undefined ? {} : { reply });
+    connection.publish(subject, encodeFrames(frames), reply === undefined ? {} : { reply });
   }
 
   /** Without an echo it reaches another member of the group, or comes back as no responders. */
@@ -294,7 +298,7 @@ export class IncomingCalls {
     // For a caller that is gone this reaches nobody either, and nobody answers.
     const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
     const payload = encodeFailure(allFull());
-    this.#sendFrame(subject, { type: 'error', attempt, sequence: 0, payload }, undefined);
+    this.#sendFrames(subject, [{ type: 'error', attempt, sequence: 0, payload }], undefined);
   }
 }
 

@@ -2,12 +2,12 @@
  * The caller's side on NATS: one subscription for the replies of all calls, one for their bodies.
  */
 import {
-  decodeFrame,
+  decodeFrames,
   type Frame,
   GatewayError,
   headers as headerNames,
   type Identity,
-  parseReplySubject,
+  type ReplyLeg,
   type StreamEndpoint,
   subjects,
 } from '@gateway/protocol';
@@ -60,15 +60,19 @@ interface OpenCall {
   readonly body: Uint8Array | undefined;
 }
 
+const ACKNOWLEDGEMENT: ReplyLeg = 'acknowledgement';
+
 export class OutgoingCalls {
   readonly #setup: CallsSetup;
   readonly #windows = new WindowPool();
   readonly #calls = new Map<string, OpenCall>();
   readonly #liveness: WorkerLiveness;
+  readonly #repliesPrefixLength: number;
   #subscribed = false;
 
   constructor(setup: CallsSetup) {
     this.#setup = setup;
+    this.#repliesPrefixLength = subjects.replies(setup.identity.instance).length - 1;
     this.#liveness = new WorkerLiveness(setup.mux, setup.clock);
     setup.keeper.listen({
       lost: () => {
@@ -166,25 +170,26 @@ export class OutgoingCalls {
   }
 
   #received(message: Msg): void {
-    const address = parseReplySubject(message.subject);
-    if (address === undefined) return;
-    const call = this.#calls.get(callKey(address.request, address.attempt));
-    if (address.leg === 'acknowledgement') {
-      call?.machine.acknowledged(isStored(message));
+    // `<request>.<attempt>.<leg>`, of which the first two are the key of the call.
+    const { subject } = message;
+    const legAt = subject.lastIndexOf('.');
+    const key = subject.slice(this.#repliesPrefixLength, legAt);
+    if (subject.slice(legAt + 1) === ACKNOWLEDGEMENT) {
+      this.#calls.get(key)?.machine.acknowledged(isStored(message));
       return;
     }
     if (isNoResponders(message)) {
-      call?.machine.noResponders();
+      this.#calls.get(key)?.machine.noResponders();
       return;
     }
-    const frame = decodeFrame(message.data);
-    if (frame === undefined) return;
-    if (call !== undefined) {
-      // A small frame must not keep the whole read buffer of the socket.
-      call.machine.receive({ ...frame, payload: Buffer.from(frame.payload) });
-      return;
+    for (const frame of decodeFrames(message.data)) {
+      // Closed by a frame before it, a call is late for the next.
+      const call = this.#calls.get(key);
+      if (call === undefined) this.#receivedLate(frame, key.slice(0, key.lastIndexOf('.')));
+      // Data is kept, and must not keep the whole read buffer of the socket.
+      else if (frame.type !== 'data') call.machine.receive(frame);
+      else call.machine.receive({ ...frame, payload: Buffer.from(frame.payload) });
     }
-    this.#receivedLate(frame, address.request);
   }
 
   /** JetStream's refusal of the worker's publish may come as late, so what was spent is recorded here. */
