@@ -13,6 +13,7 @@ export class AnswerRecord implements AnswerFacts {
   readonly #choices = new Set<number>();
 
   get finishReasons(): readonly string[] {
+    if (this.#finishReasons.size < 2) return [...this.#finishReasons.values()];
     return [...this.#finishReasons].sort(([left], [right]) => left - right).map(([, text]) => text);
   }
 

@@ -7,11 +7,10 @@ export interface BaseUrl {
   pathOf(path: string): string;
 }
 
-/** A path with the parameters of a query behind those that it has. */
-export function withQuery(path: string, query: Readonly<Record<string, string>>): string {
-  const text = new URLSearchParams(query).toString();
-  if (text === '') return path;
-  return `${path}${path.includes('?') ? '&' : '?'}${text}`;
+/** A path with the parameters of a query, without its `?`, behind those that it has. */
+export function withQuery(path: string, query: string): string {
+  if (query === '') return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${query}`;
 }
 
 /**

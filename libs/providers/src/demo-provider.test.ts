@@ -1,7 +1,7 @@
 import { GatewayError } from '@gateway/protocol';
 import { describe, expect, test } from 'vitest';
 import { DemoProvider } from './demo-provider.ts';
-import type { SendOptions } from './provider.ts';
+import type { ProviderAnswer, SendOptions } from './provider.ts';
 
 const provider = new DemoProvider('demo');
 
@@ -22,9 +22,12 @@ function ask(body: unknown, options: Partial<SendOptions> = {}) {
 
 const question = { model: 'demo', messages: [{ role: 'user', content: 'Who are you?' }] };
 
-async function events(body: AsyncIterable<Uint8Array>) {
+async function events(answer: ProviderAnswer) {
   const read: string[] = [];
-  for await (const bytes of body) read.push(Buffer.from(bytes).toString('utf8'));
+  await answer.read((bytes) => {
+    read.push(Buffer.from(bytes).toString('utf8'));
+    return undefined;
+  });
   return read;
 }
 
@@ -44,7 +47,7 @@ describe('DemoProvider', () => {
     const body = JSON.parse(Buffer.from(await whole.readAll(10_000)).toString('utf8'));
     const options = { stream: true, stream_options: { include_usage: true } };
     const answer = await ask({ ...question, ...options }, { stream: true });
-    const read = await events(answer.body);
+    const read = await events(answer);
     expect(read.at(-1)).toBe('data: [DONE]\n\n');
     const chunks = read.slice(0, -1).map((text) => JSON.parse(text.slice('data: '.length)));
     const text = chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('');
@@ -54,7 +57,7 @@ describe('DemoProvider', () => {
 
   test('sends no usage that nobody asked for', async () => {
     const answer = await ask({ ...question, stream: true }, { stream: true });
-    expect((await events(answer.body)).join('')).not.toContain('usage');
+    expect((await events(answer)).join('')).not.toContain('usage');
   });
 
   test('ends with the reason of the signal', async () => {
@@ -62,7 +65,7 @@ describe('DemoProvider', () => {
     const answer = await ask({ ...question, stream: true }, { stream: true, signal: abort.signal });
     const reason = new GatewayError('client_closed', 'gone');
     abort.abort(reason);
-    await expect(events(answer.body)).rejects.toBe(reason);
+    await expect(events(answer)).rejects.toBe(reason);
   });
 
   test('refuses what is no chat completion', async () => {

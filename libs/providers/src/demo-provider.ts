@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProviderRequest } from '@gateway/dialects';
-import { GatewayError } from '@gateway/protocol';
-import { readAll, readStart } from './answer-bytes.ts';
+import { GatewayError, toGatewayError } from '@gateway/protocol';
+import { AnswerBody } from './answer-body.ts';
 import {
   completion,
   completionEvents,
@@ -11,6 +11,7 @@ import {
   readDemoRequest,
 } from './demo-answer.ts';
 import type { Provider, ProviderAnswer, ProviderModel, SendOptions } from './provider.ts';
+import { ReadableAnswer } from './readable-answer.ts';
 
 /** So that a stream is seen to be one. */
 const WORD_INTERVAL_MS = 15;
@@ -55,19 +56,33 @@ export class DemoProvider implements Provider {
     contentType: string,
     pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   ): ProviderAnswer {
-    const body = iterate(pieces);
-    return {
-      status,
-      headers: { 'content-type': contentType },
-      body,
-      readAll: (bytesMax, onBytes) => readAll(this.name, body, bytesMax, onBytes),
-      readStart: (bytesMax) => readStart(body, bytesMax),
-    };
+    let isWanted = true;
+    const body = new AnswerBody({
+      resume: () => undefined,
+      waiting: () => undefined,
+      abandon: () => {
+        isWanted = false;
+      },
+    });
+    send(pieces, body, () => isWanted);
+    return new ReadableAnswer(this.name, status, { 'content-type': contentType }, body);
   }
 }
 
-async function* iterate(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
-  yield* pieces;
+async function send(
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  body: AnswerBody,
+  isWanted: () => boolean,
+): Promise<void> {
+  try {
+    for await (const piece of pieces) {
+      if (!isWanted()) return;
+      body.add(piece);
+    }
+    body.end();
+  } catch (thrown) {
+    body.cutOff(toGatewayError(thrown));
+  }
 }
 
 async function* paced(answer: DemoAnswer, signal: AbortSignal) {

@@ -2,7 +2,7 @@ import type { ProviderRequest, SpokenDialects } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
 import type { Pool } from 'undici';
 import { type BaseUrl, parseBaseUrl, withQuery } from './base-url.ts';
-import { openPool, USER_AGENT } from './connection-pool.ts';
+import { openPool } from './connection-pool.ts';
 import {
   MODELS_MAX,
   type Provider,
@@ -11,12 +11,10 @@ import {
   type SendOptions,
 } from './provider.ts';
 import type { HttpProviderKind, ModelPage } from './provider-kind.ts';
+import { RequestHeaders } from './request-headers.ts';
 import type { TokenSource } from './token-source.ts';
 import { callUpstream } from './upstream-call.ts';
 import { badResponse } from './upstream-error.ts';
-
-/** Correlates a provider's log with ours. The one thing of the gateway's inside that goes out. */
-const REQUEST_ID_HEADER = 'x-gateway-request-id';
 
 const MODEL_PAGES_MAX = 10;
 const MODEL_PAGE_BYTES_MAX = 4 * 1024 * 1024;
@@ -44,8 +42,8 @@ export class HttpProvider implements Provider {
   readonly dialects: SpokenDialects;
   readonly #kind: HttpProviderKind;
   readonly #baseUrl: BaseUrl;
-  readonly #query: Readonly<Record<string, string>>;
-  readonly #credential: string | undefined;
+  readonly #query: string;
+  readonly #headers: RequestHeaders;
   readonly #tokens: TokenSource | undefined;
   readonly #pool: Pool;
 
@@ -55,8 +53,8 @@ export class HttpProvider implements Provider {
     this.dialects = kind.dialects;
     this.#kind = kind;
     this.#baseUrl = parseBaseUrl(options.baseUrl);
-    this.#query = options.query ?? {};
-    this.#credential = options.credential;
+    this.#query = new URLSearchParams(options.query).toString();
+    this.#headers = new RequestHeaders(kind, options.credential);
     this.#tokens =
       options.credential === undefined
         ? undefined
@@ -75,21 +73,16 @@ export class HttpProvider implements Provider {
   async send(asked: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
     const request = this.#kind.adapt?.(asked) ?? asked;
     const { stream, timeouts, signal } = options;
-    const begunAt = performance.now();
-    const token = await this.#tokens?.take(signal, timeouts.totalMs);
-    const waitedMs = token === undefined ? 0 : Math.ceil(performance.now() - begunAt);
+    const begunAtMs = performance.now();
+    const token =
+      this.#tokens === undefined ? undefined : await this.#tokens.take(signal, timeouts.totalMs);
     const answer = await callUpstream(this.#pool, {
       provider: this.name,
       method: request.method ?? 'POST',
       path: this.#pathOf(request.path),
-      headers: {
-        ...this.#kind.defaultHeaders,
-        ...request.headers,
-        ...this.#ownHeaders(stream ? 'text/event-stream' : 'application/json', token),
-        [REQUEST_ID_HEADER]: options.requestId,
-      },
-      ...(request.method === undefined && { body: request.body }),
-      timeouts: { ...timeouts, totalMs: Math.max(1, timeouts.totalMs - waitedMs) },
+      headers: this.#headers.of(request.headers, stream, options.requestId, token),
+      body: request.method === undefined ? request.body : undefined,
+      timeouts: token === undefined ? timeouts : shortened(timeouts, begunAtMs),
       signal,
       onSent: options.onSent,
     });
@@ -126,7 +119,7 @@ export class HttpProvider implements Provider {
       provider: this.name,
       method: 'GET',
       path: this.#pathOf(path),
-      headers: { ...this.#kind.defaultHeaders, ...this.#ownHeaders('application/json') },
+      headers: this.#headers.of({}, false),
       timeouts: MODEL_LIST_TIMEOUTS,
       signal,
     });
@@ -142,13 +135,10 @@ export class HttpProvider implements Provider {
       });
     }
   }
+}
 
-  #ownHeaders(accept: string, credential = this.#credential): Record<string, string> {
-    return {
-      ...this.#kind.headers(credential),
-      accept,
-      'accept-encoding': 'identity',
-      'user-agent': USER_AGENT,
-    };
-  }
+/** The total covers the wait for a token, too. */
+function shortened(timeouts: Timeouts, begunAtMs: number): Timeouts {
+  const waitedMs = Math.ceil(performance.now() - begunAtMs);
+  return { ...timeouts, totalMs: Math.max(1, timeouts.totalMs - waitedMs) };
 }

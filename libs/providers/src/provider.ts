@@ -1,5 +1,6 @@
 import type { ProviderRequest, SpokenDialects } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
+import type { TakeBytes } from './answer-body.ts';
 
 /** A whole answer larger than this is refused; vendors send images and audio inside of JSON. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
@@ -19,19 +20,20 @@ export interface SendOptions {
   readonly onSent?: () => void;
 }
 
-/** Read it by exactly one of `body`, `readAll` and `readStart`; whoever stops reading ends the call. */
+/** Read it by exactly one of `read`, `readAll` and `readStart`; whoever stops reading ends the call. */
 export interface ProviderAnswer {
   readonly status: number;
   /** Lower-case names; a repeated header is joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
   /**
-   * Everything that has come since the last read, as one piece. Throws `provider_timeout`,
-   * `stream_interrupted` when the connection breaks, or the reason of the signal.
+   * Gives `take` the bytes as they come, those that have come meanwhile as one piece. Resolves at
+   * the end. Throws `provider_timeout`, `stream_interrupted` when the connection breaks, the reason
+   * of the signal even while `take` waits, or what `take` throws.
    */
-  readonly body: AsyncIterable<Uint8Array>;
+  read(take: TakeBytes): Promise<void>;
   /**
    * Throws `provider_bad_response` for a longer answer, what `onBytes` throws when it is told of the
-   * next piece, else as `body`.
+   * next piece, else as `read`.
    */
   readAll(bytesMax: number, onBytes?: (bytes: number) => void): Promise<Uint8Array>;
   /** The first bytes of an answer of any length. */

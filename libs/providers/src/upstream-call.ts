@@ -1,7 +1,10 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, type Timeouts } from '@gateway/protocol';
 import type { Dispatcher } from 'undici';
-import { joinBytes, readAll, readStart } from './answer-bytes.ts';
+import { AnswerBody, type BodySource } from './answer-body.ts';
+import { type DueCall, DueCalls } from './due-calls.ts';
 import type { ProviderAnswer } from './provider.ts';
+import { ReadableAnswer } from './readable-answer.ts';
 import {
   abortError,
   badResponse,
@@ -18,8 +21,9 @@ export interface UpstreamRequest {
   readonly provider: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  /** By name, or names and values by turns. */
+  readonly headers: Readonly<Record<string, string>> | string[];
+  readonly body?: Uint8Array | undefined;
   readonly timeouts: Timeouts;
   readonly signal: AbortSignal;
   readonly onSent?: (() => void) | undefined;
@@ -33,51 +37,54 @@ export function callUpstream(
   return new UpstreamCall(request).run(dispatcher);
 }
 
+const dueCalls = new DueCalls();
+
 /**
  * One call from its start to the last byte of the answer.
  *
  * It is `connecting` until a socket is there for it, which includes waiting for a free one,
- * `awaiting` until the answer's headers are there, then `answering`. The timers are our own because
- * the client's know neither the first byte of a body nor the whole of a call, and because of its
- * queue. Exactly one of `#ended` and `#failure` closes the call; what was received before a
- * failure is still read.
+ * `awaiting` until the answer's headers are there, then `answering`. The time limits are our own
+ * because the client's know neither the first byte of a body nor the whole of a call, and because
+ * of its queue.
  */
-class UpstreamCall implements Dispatcher.DispatchHandler {
+class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, DueCall {
   readonly #request: UpstreamRequest;
   readonly #answer = Promise.withResolvers<ProviderAnswer>();
-  readonly #totalTimer: NodeJS.Timeout;
-  #phaseTimer: NodeJS.Timeout | undefined;
-  #controller: Dispatcher.DispatchController | undefined;
+  readonly #body = new AnswerBody(this);
+  readonly #totalDueAtMs: number;
+  #dueAtMs: number;
+  /** What it means when the call is due before its total. */
+  #limit: CallTimeout = 'connect_timeout';
   #phase: CallPhase = 'connecting';
+  #controller: Dispatcher.DispatchController | undefined;
   #hasBodyBytes = false;
-  #pieces: Uint8Array[] = [];
-  #heldBytes = 0;
-  #ended = false;
   #failure: GatewayError | undefined;
-  #wakeReader: (() => void) | undefined;
+  #isOver = false;
 
   constructor(request: UpstreamRequest) {
+    const nowMs = performance.now();
+    const { connectMs, totalMs } = request.timeouts;
     this.#request = request;
-    this.#totalTimer = this.#startTimer('total_timeout', request.timeouts.totalMs);
-    this.#phaseTimer = this.#startTimer('connect_timeout', request.timeouts.connectMs);
+    this.#totalDueAtMs = nowMs + totalMs;
+    this.#dueAtMs = Math.min(nowMs + connectMs, this.#totalDueAtMs);
+  }
+
+  get dueAtMs(): number {
+    return this.#dueAtMs;
   }
 
   run(dispatcher: Dispatcher): Promise<ProviderAnswer> {
-    const { method, path, headers, body, signal } = this.#request;
+    const { method, path, headers, body = null, signal } = this.#request;
+    if (signal.aborted) return Promise.reject(abortError(signal));
     signal.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal.aborted) this.#onAbort();
-    else {
-      const options = {
-        method,
-        path,
-        headers,
-        body: body ?? null,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      };
-      dispatcher.dispatch(options, this);
-    }
+    dueCalls.add(this);
+    dispatcher.dispatch({ method, path, headers, body, headersTimeout: 0, bodyTimeout: 0 }, this);
     return this.#answer.promise;
+  }
+
+  due(): void {
+    const timeout = this.#dueAtMs < this.#totalDueAtMs ? this.#limit : 'total_timeout';
+    this.#fail(timeoutError(this.#request.provider, timeout));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -87,101 +94,68 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
       return;
     }
     this.#phase = 'awaiting';
-    clearTimeout(this.#phaseTimer);
-    this.#phaseTimer = this.#startTimer('first_byte_timeout', this.#request.timeouts.firstByteMs);
+    this.#allow('first_byte_timeout', this.#request.timeouts.firstByteMs);
     this.#request.onSent?.();
   }
 
   onResponseStart(
     _controller: Dispatcher.DispatchController,
     status: number,
-    rawHeaders: Record<string, string | string[] | undefined>,
+    rawHeaders: IncomingHttpHeaders,
   ): void {
     if (status < 200) return;
     const { provider } = this.#request;
-    const headers = joinHeaders(rawHeaders);
+    const headers = joinRepeated(rawHeaders);
     const refusal = refuseAnswer(provider, status, headers);
     if (refusal !== undefined) {
       this.#fail(refusal);
       return;
     }
     this.#phase = 'answering';
-    const body = this.#read();
-    this.#answer.resolve({
-      status,
-      headers,
-      body,
-      readAll: (bytesMax, onBytes) => readAll(provider, body, bytesMax, onBytes),
-      readStart: (bytesMax) => readStart(body, bytesMax),
-    });
+    this.#answer.resolve(new ReadableAnswer(provider, status, headers, this.#body));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
-    if (this.#failure !== undefined) return;
-    if (!this.#hasBodyBytes) {
-      this.#hasBodyBytes = true;
-      clearTimeout(this.#phaseTimer);
-    }
-    this.#pieces.push(piece);
-    this.#heldBytes += piece.length;
-    if (this.#heldBytes >= READ_AHEAD_BYTES_MAX) controller.pause();
-    this.#wakeReader?.();
+    if (this.#isOver) return;
+    this.#hasBodyBytes = true;
+    // While bytes wait for the reader the provider owes nothing but the end of the whole.
+    this.#dueAtMs = this.#totalDueAtMs;
+    this.#body.add(piece);
+    if (this.#body.heldBytes >= READ_AHEAD_BYTES_MAX) controller.pause();
   }
 
   onResponseEnd(): void {
-    this.#ended = true;
+    if (this.#isOver) return;
     this.#close();
+    this.#body.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.#fail(upstreamError(this.#request.provider, this.#phase, error));
   }
 
-  readonly #onAbort = () => this.#fail(abortError(this.#request.signal));
-
-  async *#read(): AsyncGenerator<Uint8Array, void, undefined> {
-    try {
-      for (;;) {
-        if (this.#pieces.length > 0) {
-          const pieces = this.#pieces;
-          this.#pieces = [];
-          this.#heldBytes = 0;
-          this.#controller?.resume();
-          yield joinBytes(pieces);
-        } else if (this.#failure !== undefined) {
-          throw this.#failure;
-        } else if (this.#ended) {
-          return;
-        } else {
-          await this.#nextEvent();
-        }
-      }
-    } finally {
-      // Whoever stops reading early has no use for the rest.
-      if (!this.#isOver) {
-        this.#fail(new GatewayError('client_closed', 'The answer was not read to its end.'));
-      }
-    }
+  resume(): void {
+    this.#controller?.resume();
   }
 
-  /** The idle timer runs while we wait for the provider, not while a slow reader lets it wait. */
-  async #nextEvent(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wakeReader = resolve;
-    if (this.#hasBodyBytes) {
-      this.#phaseTimer = this.#startTimer('idle_timeout', this.#request.timeouts.idleMs);
-    }
-    await promise;
-    this.#wakeReader = undefined;
-    if (this.#hasBodyBytes) clearTimeout(this.#phaseTimer);
+  waiting(): void {
+    if (this.#hasBodyBytes) this.#allow('idle_timeout', this.#request.timeouts.idleMs);
   }
 
-  #startTimer(timeout: CallTimeout, afterMs: number): NodeJS.Timeout {
-    return setTimeout(() => this.#fail(timeoutError(this.#request.provider, timeout)), afterMs);
+  abandon(): void {
+    this.#fail(new GatewayError('client_closed', 'The answer was not read to its end.'));
   }
 
-  get #isOver(): boolean {
-    return this.#failure !== undefined || this.#ended;
+  readonly #onAbort = () => {
+    const error = abortError(this.#request.signal);
+    this.#body.cutOff(error);
+    this.#fail(error);
+  };
+
+  #allow(limit: CallTimeout, forMs: number): void {
+    this.#limit = limit;
+    this.#dueAtMs = Math.min(performance.now() + forMs, this.#totalDueAtMs);
+    dueCalls.expect(this);
   }
 
   #fail(error: GatewayError): void {
@@ -189,14 +163,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#failure = error;
     this.#close();
     this.#answer.reject(error);
+    this.#body.fail(error);
     this.#controller?.abort(error);
   }
 
   #close(): void {
-    clearTimeout(this.#totalTimer);
-    clearTimeout(this.#phaseTimer);
+    this.#isOver = true;
+    dueCalls.delete(this);
     this.#request.signal.removeEventListener('abort', this.#onAbort);
-    this.#wakeReader?.();
   }
 }
 
@@ -216,13 +190,11 @@ function refuseAnswer(
   return undefined;
 }
 
-function joinHeaders(
-  headers: Record<string, string | string[] | undefined>,
-): Record<string, string> {
-  // Without a prototype, so that a header named `__proto__` is a header.
-  const joined: Record<string, string> = Object.create(null);
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) joined[name] = Array.isArray(value) ? value.join(', ') : value;
+/** The same object: nobody else reads it, and a copy of every answer's headers costs half a µs. */
+function joinRepeated(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
+  for (const name in headers) {
+    const value = headers[name];
+    if (Array.isArray(value)) headers[name] = value.join(', ');
   }
-  return joined;
+  return headers as Record<string, string>;
 }

@@ -2,6 +2,7 @@ import { DEFAULT_TIMEOUTS, GatewayError } from '@gateway/protocol';
 import { startSimulator, type VendorName } from '@gateway/testing';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openProvider } from '../src/index.ts';
+import { PieceReader } from './upstream-harness.ts';
 
 const KEY = 'the-only-key-that-is-taken';
 const VENDORS = ['openai', 'anthropic', 'google'] as const;
@@ -66,7 +67,7 @@ describe.each(VENDORS)('%s', (kind) => {
       timeouts: DEFAULT_TIMEOUTS,
       signal: abort.signal,
     });
-    const reader = answer.body[Symbol.asyncIterator]();
+    const reader = new PieceReader(answer);
     await reader.next();
     abort.abort(new GatewayError('client_closed', 'The client left.'));
     const entry = await simulator.waitFor(

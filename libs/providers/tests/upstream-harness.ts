@@ -109,8 +109,39 @@ export async function failure(work: Promise<unknown>): Promise<GatewayError> {
 
 export async function read(answer: ProviderAnswer): Promise<string> {
   let text = '';
-  for await (const bytes of answer.body) text += Buffer.from(bytes).toString('utf8');
+  await answer.read((bytes) => {
+    text += Buffer.from(bytes).toString('utf8');
+    return undefined;
+  });
   return text;
+}
+
+/** The answer piece by piece: each is taken when it is asked for, and held until the next is. */
+export class PieceReader {
+  readonly #pieces: { readonly text: string; readonly taken: () => void }[] = [];
+  readonly #end: Promise<void>;
+  #wake = Promise.withResolvers<void>();
+  #taken: () => void = () => undefined;
+
+  constructor(answer: ProviderAnswer) {
+    this.#end = answer.read((bytes) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#pieces.push({ text: Buffer.from(bytes).toString('utf8'), taken: resolve });
+      this.#wake.resolve();
+      return promise;
+    });
+    this.#end.catch(() => undefined);
+  }
+
+  /** Undefined at the end. Throws what ended the reading. */
+  async next(): Promise<string | undefined> {
+    this.#taken();
+    await Promise.race([this.#end, this.#wake.promise]);
+    this.#wake = Promise.withResolvers();
+    const piece = this.#pieces.shift();
+    this.#taken = piece?.taken ?? this.#taken;
+    return piece?.text;
+  }
 }
 
 export const OK: Answer = (_request, response) => void response.end('{"ok":true}');

@@ -1,6 +1,5 @@
 import {
   type Attributes,
-  type Context,
   context as contexts,
   type Span,
   SpanKind,
@@ -15,6 +14,7 @@ import {
   genAiProviderName,
   SERVER,
 } from './conventions.ts';
+import type { BoundHistogram } from './instruments.ts';
 import { getMeter } from './metrics.ts';
 
 /** The boundaries that the GenAI conventions ask for, in seconds and in tokens. */
@@ -74,68 +74,112 @@ export type InferenceOutcome = {
   readonly errorType?: string | undefined;
 };
 
-export type InferenceSpan = {
-  readonly span: Span;
-  /** The context in which the call runs: `context.with(inference.context, …)`. */
-  readonly context: Context;
-  /** Marks the arrival of the first chunk; later calls do nothing. */
-  firstChunk(): void;
-  /** Ends the span and records the metrics; later calls do nothing. */
-  finish(outcome: InferenceOutcome): void;
-};
+/** The series of one kind of call, found once: a measurement of them is an addition. */
+interface Series {
+  readonly attributes: Attributes;
+  readonly duration: BoundHistogram;
+  readonly timeToFirstChunk: BoundHistogram;
+  readonly inputTokens: BoundHistogram;
+  readonly outputTokens: BoundHistogram;
+}
+
+/** Providers name their models, so their number has to have an end. */
+const KNOWN_SERIES_MAX = 1_000;
+const knownSeries = new Map<string, Series>();
 
 /**
  * Starts the CLIENT span of one provider call, `{operation} {model}`, as a child of the active
  * span. Prompts and answers are never attributes.
  */
 export function startInferenceSpan(call: InferenceCall): InferenceSpan {
-  const startedAtMs = performance.now();
-  // The server's address is the operator's own; the model may be a client's text, so it is kept
-  // out of the metrics until the provider has named it.
-  const dimensions: Attributes = {
+  return new InferenceSpan(call);
+}
+
+export class InferenceSpan {
+  readonly #call: InferenceCall;
+  readonly #startedAtMs = performance.now();
+  readonly #parent = contexts.active();
+  readonly #span: Span;
+  #firstChunkSeconds: number | undefined;
+  #isFinished = false;
+
+  constructor(call: InferenceCall) {
+    this.#call = call;
+    this.#span = tracer.startSpan(
+      `${call.operation} ${call.requestModel}`,
+      {
+        kind: SpanKind.CLIENT,
+        attributes: {
+          ...dimensionsOf(call),
+          [GEN_AI.requestModel]: call.requestModel,
+          [GEN_AI.requestStream]: call.stream,
+        },
+      },
+      this.#parent,
+    );
+  }
+
+  /** Runs the work with the span as the active one; without a recorded span there is nothing to do. */
+  run<Result>(work: () => Result): Result {
+    if (!this.#span.isRecording()) return work();
+    return contexts.with(trace.setSpan(this.#parent, this.#span), work);
+  }
+
+  /** Marks the arrival of the first chunk; later calls do nothing. */
+  firstChunk(): void {
+    if (this.#firstChunkSeconds !== undefined || this.#isFinished) return;
+    this.#firstChunkSeconds = secondsSince(this.#startedAtMs);
+    this.#span.setAttribute(GEN_AI.responseTimeToFirstChunk, this.#firstChunkSeconds);
+  }
+
+  /** Ends the span and records the metrics; later calls do nothing. */
+  finish(outcome: InferenceOutcome): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    if (this.#span.isRecording()) describeOutcome(this.#span, outcome);
+    this.#span.end();
+    const series = seriesOf(this.#call, outcome.responseModel);
+    if (this.#firstChunkSeconds !== undefined) {
+      series.timeToFirstChunk.record(this.#firstChunkSeconds);
+    }
+    const { usage, errorType } = outcome;
+    if (usage?.inputTokens !== undefined) series.inputTokens.record(usage.inputTokens);
+    if (usage?.outputTokens !== undefined) series.outputTokens.record(usage.outputTokens);
+    const seconds = secondsSince(this.#startedAtMs);
+    if (errorType === undefined) series.duration.record(seconds);
+    else operationDuration.record(seconds, { ...series.attributes, [ERROR_TYPE]: errorType });
+  }
+}
+
+/**
+ * The server's address is the operator's own; the model may be a client's text, so it is kept out
+ * of the metrics until the provider has named it.
+ */
+function dimensionsOf(call: InferenceCall): Attributes {
+  return {
     [GEN_AI.operationName]: call.operation,
     [GEN_AI.providerName]: genAiProviderName(call.provider),
     [SERVER.address]: call.serverAddress,
     [SERVER.port]: call.serverPort,
   };
-  const parent = contexts.active();
-  const span = tracer.startSpan(
-    `${call.operation} ${call.requestModel}`,
-    {
-      kind: SpanKind.CLIENT,
-      attributes: {
-        ...dimensions,
-        [GEN_AI.requestModel]: call.requestModel,
-        [GEN_AI.requestStream]: call.stream,
-      },
-    },
-    parent,
-  );
-  let firstChunkSeconds: number | undefined;
-  let isFinished = false;
-  return {
-    span,
-    context: trace.setSpan(parent, span),
-    firstChunk() {
-      if (firstChunkSeconds !== undefined || isFinished) return;
-      firstChunkSeconds = secondsSince(startedAtMs);
-      span.setAttribute(GEN_AI.responseTimeToFirstChunk, firstChunkSeconds);
-    },
-    finish(outcome) {
-      if (isFinished) return;
-      isFinished = true;
-      describeOutcome(span, outcome);
-      span.end();
-      if (outcome.responseModel !== undefined) {
-        dimensions[GEN_AI.responseModel] = outcome.responseModel;
-      }
-      if (firstChunkSeconds !== undefined) timeToFirstChunk.record(firstChunkSeconds, dimensions);
-      recordTokens(outcome.usage, dimensions);
-      const { errorType } = outcome;
-      const result = errorType === undefined ? {} : { [ERROR_TYPE]: errorType };
-      operationDuration.record(secondsSince(startedAtMs), { ...dimensions, ...result });
-    },
+}
+
+function seriesOf(call: InferenceCall, responseModel: string | undefined): Series {
+  const { operation, provider, serverAddress, serverPort } = call;
+  const key = `${operation}\n${provider}\n${serverAddress}\n${serverPort}\n${responseModel ?? ''}`;
+  const known = knownSeries.get(key);
+  if (known !== undefined) return known;
+  const attributes = dimensionsOf(call);
+  if (responseModel !== undefined) attributes[GEN_AI.responseModel] = responseModel;
+  const series: Series = {
+    attributes,
+    duration: operationDuration.bind(attributes),
+    timeToFirstChunk: timeToFirstChunk.bind(attributes),
+    inputTokens: tokenUsage.bind({ ...attributes, [GEN_AI.tokenType]: 'input' }),
+    outputTokens: tokenUsage.bind({ ...attributes, [GEN_AI.tokenType]: 'output' }),
   };
+  if (knownSeries.size < KNOWN_SERIES_MAX) knownSeries.set(key, series);
+  return series;
 }
 
 function secondsSince(startedAtMs: number): number {
@@ -159,13 +203,4 @@ function describeOutcome(span: Span, outcome: InferenceOutcome): void {
     if (value !== undefined) span.setAttribute(name, value);
   }
   if (errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
-}
-
-function recordTokens(usage: InferenceUsage | undefined, dimensions: Attributes): void {
-  if (usage?.inputTokens !== undefined) {
-    tokenUsage.record(usage.inputTokens, { ...dimensions, [GEN_AI.tokenType]: 'input' });
-  }
-  if (usage?.outputTokens !== undefined) {
-    tokenUsage.record(usage.outputTokens, { ...dimensions, [GEN_AI.tokenType]: 'output' });
-  }
 }

@@ -11,9 +11,6 @@ import {
 const PROVIDER_TEXT_LENGTH_MAX = 256;
 const FINISH_REASONS_MAX = 16;
 
-/** OpenAI and its likes, then Anthropic. */
-const REQUEST_ID_HEADERS = ['x-request-id', 'request-id'];
-
 export interface SpentUsage {
   readonly usage: Usage;
   readonly source: AttemptedEvent['usageSource'];
@@ -50,8 +47,9 @@ export class AttemptRecord {
 
   answered(status: number, headers: Readonly<Record<string, string>>): void {
     this.#status = status;
-    const name = REQUEST_ID_HEADERS.find((header) => headers[header] !== undefined);
-    if (name !== undefined) this.#upstreamRequestId = cut(headers[name] ?? '');
+    // OpenAI and its likes, then Anthropic.
+    const id = headers['x-request-id'] ?? headers['request-id'];
+    if (id !== undefined) this.#upstreamRequestId = cut(id);
   }
 
   firstByte(): void {
@@ -87,7 +85,7 @@ export class AttemptRecord {
     const { responseModel, finishReasons } = this.#exchange.facts;
     const { usage, source } = this.spent(error);
     const upstreamStatus = this.#statusWith(error);
-    return {
+    const event: AttemptedEvent = {
       kind: 'attempted',
       schema: EVENT_SCHEMA,
       requestId,
@@ -96,17 +94,18 @@ export class AttemptRecord {
       tenant,
       provider: target.provider,
       model: target.model,
-      ...(responseModel !== undefined && { responseModel: cut(responseModel) }),
-      ...(this.#upstreamRequestId !== undefined && { upstreamRequestId: this.#upstreamRequestId }),
-      ...(upstreamStatus !== undefined && { upstreamStatus }),
-      ...(error !== undefined && { errorCode: error.code }),
       finishReasons: finishReasons.slice(0, FINISH_REASONS_MAX).map(cut),
       usage,
       usageSource: source,
       latencyMs: performance.now() - this.#startedAtMs,
-      ...(this.#firstByteMs !== undefined && { timeToFirstByteMs: this.#firstByteMs }),
       assumed: false,
     };
+    if (responseModel !== undefined) event.responseModel = cut(responseModel);
+    if (this.#upstreamRequestId !== undefined) event.upstreamRequestId = this.#upstreamRequestId;
+    if (upstreamStatus !== undefined) event.upstreamStatus = upstreamStatus;
+    if (error !== undefined) event.errorCode = error.code;
+    if (this.#firstByteMs !== undefined) event.timeToFirstByteMs = this.#firstByteMs;
+    return event;
   }
 
   #statusWith(error: GatewayError | undefined): number | undefined {

@@ -16,7 +16,6 @@ import {
   type InferenceRequest,
   type Timeouts,
   toGatewayError,
-  type Usage,
 } from '@gateway/protocol';
 import {
   ANSWER_BYTES_MAX,
@@ -25,10 +24,10 @@ import {
   type ProviderAnswer,
 } from '@gateway/providers';
 import { getMeter, type InferenceSpan, type Logger, startInferenceSpan } from '@gateway/telemetry';
-import { context as contexts } from '@opentelemetry/api';
 import type { AnswerBudget } from './answer-budget.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { CacheCopy } from './cache-store.ts';
+import type { CutOff } from './cut-off.ts';
 import { logFailure } from './log-failure.ts';
 import type { CallLeave, ProviderBreakers } from './provider-breakers.ts';
 import type { ProviderDirectory } from './provider-directory.ts';
@@ -41,8 +40,7 @@ export interface AttemptContext {
   readonly logger: Logger;
   readonly breakers: ProviderBreakers;
   readonly answers: AnswerBudget;
-  /** Ends the calls that still run when the worker has to stop. Its reason is a GatewayError. */
-  readonly cutOff: AbortSignal;
+  readonly cutOff: CutOff;
 }
 
 const SPAN_OPERATIONS = {
@@ -66,12 +64,13 @@ export async function attempt(call: InferenceCall, context: AttemptContext): Pro
     logFailure(call, context.logger, error, 'refused without a provider call');
     return call.fail(error);
   }
-  const attributes = { provider: prepared.provider.name };
-  callsInFlight.add(1, attributes);
+  const inFlight = callsInFlight.bind({ provider: prepared.provider.name });
+  inFlight.add(1);
+  using stop = context.cutOff.over(call.signal);
   try {
-    await new Attempt(call, context, prepared).run();
+    await new Attempt(call, context, prepared, stop.signal).run();
   } finally {
-    callsInFlight.add(-1, attributes);
+    inFlight.add(-1);
   }
 }
 
@@ -124,7 +123,12 @@ class Attempt {
   readonly #span: InferenceSpan;
   #hasHead = false;
 
-  constructor(call: InferenceCall, context: AttemptContext, prepared: PreparedAttempt) {
+  constructor(
+    call: InferenceCall,
+    context: AttemptContext,
+    prepared: PreparedAttempt,
+    signal: AbortSignal,
+  ) {
     const { provider, exchange, leave } = prepared;
     const { target, stream, operation = 'generate' } = call.request;
     this.#call = call;
@@ -132,7 +136,7 @@ class Attempt {
     this.#provider = provider;
     this.#exchange = exchange;
     this.#leave = leave;
-    this.#signal = AbortSignal.any([call.signal, context.cutOff]);
+    this.#signal = signal;
     this.#record = new AttemptRecord(call.request, call.attempt, exchange);
     this.#copy = new CacheCopy(call.request);
     this.#head = {
@@ -151,13 +155,13 @@ class Attempt {
   }
 
   async run(): Promise<void> {
-    const error = await contexts.with(this.#span.context, () => this.#relay());
+    const error = await this.#span.run(() => this.#relay());
     this.#leave?.ended(error);
     const event = this.#record.event(error);
     const { usage, usageSource } = event;
     const { responseModel, responseId, finishReasons } = this.#exchange.facts;
     this.#span.finish({
-      ...(usageSource !== 'none' && { usage: spanUsage(usage) }),
+      usage: usageSource === 'none' ? undefined : usage,
       responseModel,
       responseId,
       finishReasons,
@@ -210,15 +214,15 @@ class Attempt {
     return { ...timeouts, totalMs: Math.min(timeouts.totalMs, leftMs) };
   }
 
-  async #refusal({ status, headers, readStart }: ProviderAnswer): Promise<GatewayError> {
+  async #refusal(answer: ProviderAnswer): Promise<GatewayError> {
     let body: Uint8Array = new Uint8Array();
     try {
-      body = await readStart(ERROR_BODY_BYTES_MAX);
+      body = await answer.readStart(ERROR_BODY_BYTES_MAX);
     } catch (thrown) {
       // The status says enough, unless it was us who stopped.
       if (this.#signal.aborted) throw thrown;
     }
-    return this.#describe(this.#exchange.error(status, headers, body));
+    return this.#describe(this.#exchange.error(answer.status, answer.headers, body));
   }
 
   async #relayWhole(answer: ProviderAnswer): Promise<void> {
@@ -233,12 +237,12 @@ class Attempt {
   async #relayStream(answer: ProviderAnswer): Promise<void> {
     const stream = this.#exchange.stream();
     try {
-      for await (const bytes of answer.body) {
+      await answer.read((bytes) => {
         this.#firstByte();
         const clientBytes = stream.push(bytes);
         if (stream.complete) this.#record.completed();
-        if (clientBytes.length > 0) await this.#deliver(clientBytes);
-      }
+        return clientBytes.length > 0 ? this.#pass(clientBytes) : undefined;
+      });
     } catch (thrown) {
       // A provider that has said its last word and then hangs up rudely has answered.
       if (!stream.complete || this.#signal.aborted || !isConnectionLoss(thrown)) throw thrown;
@@ -249,13 +253,19 @@ class Attempt {
   }
 
   async #deliver(bytes: Uint8Array): Promise<void> {
+    const passing = this.#pass(bytes);
+    if (passing !== undefined) await unlessAborted(passing, this.#signal);
+  }
+
+  /** To the caller. What is returned waits until it has room for more. */
+  #pass(bytes: Uint8Array): Promise<void> | undefined {
     if (!this.#hasHead) {
       this.#call.head(this.#head);
       this.#hasHead = true;
     }
-    if (bytes.length === 0) return;
+    if (bytes.length === 0) return undefined;
     this.#copy.add(bytes);
-    await unlessAborted(this.#call.data(bytes), this.#signal);
+    return this.#call.data(bytes);
   }
 
   #firstByte(): void {
@@ -294,14 +304,4 @@ function isConnectionLoss(thrown: unknown): boolean {
 /** A vendor's own name for its kind, whatever the operator calls it. */
 function spanProviderName({ kind, name }: Provider): string {
   return kind === 'openai-compatible' || kind === 'demo' ? name : kind;
-}
-
-function spanUsage(usage: Usage) {
-  return {
-    inputTokens: usage.inputTokens,
-    outputTokens: usage.outputTokens,
-    cacheReadTokens: usage.cachedInputTokens,
-    cacheCreationTokens: usage.cacheWriteInputTokens,
-    reasoningTokens: usage.reasoningTokens,
-  };
 }

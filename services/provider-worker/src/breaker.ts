@@ -67,8 +67,8 @@ export class Breaker {
     if (result === 'neither') {
       if (state.name === 'trying') this.#open(nowMs, 0, state.forMs);
     } else if (result === 'success') {
-      if (state.name === 'closed') this.#state = { name: 'closed', failures: 0 };
-      else this.#enter({ name: 'closed', failures: 0 });
+      if (state.name !== 'closed') this.#enter({ name: 'closed', failures: 0 });
+      else if (state.failures > 0) this.#state = { name: 'closed', failures: 0 };
     } else if (state.name !== 'closed') {
       const forMs = Math.min(state.forMs * 2, OPEN_MAX_MS);
       this.#open(nowMs, forMs, forMs);

@@ -12,6 +12,8 @@ type Opened = { readonly provider: Provider } | { readonly error: GatewayError }
 
 interface Held {
   readonly configuration: Configuration;
+  /** The identities of its providers by their names. */
+  readonly identities: ReadonlyMap<string, string>;
   /** Orders the configurations by when they were published. */
   readonly sequence: number;
 }
@@ -49,7 +51,8 @@ export class ProviderDirectory implements AsyncDisposable {
   }
 
   put(configuration: Configuration, sequence: number): void {
-    this.#held.set(configuration.revision, { configuration, sequence });
+    const identities = new Map(configuration.providers.map((one) => [one.name, identity(one)]));
+    this.#held.set(configuration.revision, { configuration, identities, sequence });
     if (this.#held.size > CONFIGURATIONS_MAX) this.#held.delete(this.#oldestRevision());
     this.#openAndClose();
   }
@@ -63,11 +66,11 @@ export class ProviderDirectory implements AsyncDisposable {
    * reason why it cannot be called.
    */
   find(revision: string, name: string): Provider {
-    const configuration = this.#held.get(revision)?.configuration;
-    const definition = configuration?.providers.find((provider) => provider.name === name);
-    const opened = definition && this.#opened.get(identity(definition));
+    const held = this.#held.get(revision);
+    const key = held?.identities.get(name);
+    const opened = key === undefined ? undefined : this.#opened.get(key);
     if (opened === undefined) {
-      const what = configuration === undefined ? `revision ${revision}` : `provider ${name}`;
+      const what = held === undefined ? `revision ${revision}` : `provider ${name}`;
       throw new GatewayError('unknown_target', 'The configuration is not known here yet.', {
         detail: `unknown ${what}`,
         provider: name,

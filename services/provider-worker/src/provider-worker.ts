@@ -1,8 +1,9 @@
 import type { Bus, Entry } from '@gateway/bus';
-import { buckets, configuration, GatewayError } from '@gateway/protocol';
+import { buckets, configuration } from '@gateway/protocol';
 import type { ServiceContext } from '@gateway/runtime';
 import { AnswerBudget } from './answer-budget.ts';
 import type { WorkerSettings } from './config.ts';
+import { CutOff } from './cut-off.ts';
 import { ProviderBreakers } from './provider-breakers.ts';
 import { ProviderDirectory } from './provider-directory.ts';
 import { ServedProviders } from './served-providers.ts';
@@ -31,7 +32,7 @@ export async function startProviderWorker(
     answers: new AnswerBudget(),
     concurrency,
     signal,
-    cutOff: cutOffOf(context),
+    cutOff: new CutOff(context.drainEnding),
   });
 
   const changed = (key: string, entry: Entry | undefined) => {
@@ -61,13 +62,4 @@ export async function startProviderWorker(
   resources.defer(() => watch.drain());
   resources.defer(() => served.drain());
   return resources.move();
-}
-
-function cutOffOf({ drainEnding }: WorkerContext): AbortSignal {
-  const cutOff = new AbortController();
-  const abort = () =>
-    cutOff.abort(new GatewayError('shutting_down', 'The gateway is shutting down.'));
-  if (drainEnding.aborted) abort();
-  else drainEnding.addEventListener('abort', abort, { once: true });
-  return cutOff.signal;
 }
