@@ -12,7 +12,7 @@ import { openPglite } from './pglite.ts';
 import { openPostgres, type PostgresAddress } from './postgres.ts';
 import { auditUnavailable, queryAudit } from './query.ts';
 import { type Admission, recentAdmissions } from './recent-admissions.ts';
-import { BATCH_MAX, type BatchWriterOptions, createBatchWriter } from './write-batch.ts';
+import { BATCH_MAX, BatchWriter } from './write-batch.ts';
 
 export interface AuditWriterSettings {
   readonly database:
@@ -36,7 +36,9 @@ export interface AuditWriter extends AsyncDisposable {
 }
 
 /** A transaction costs as much as many rows; so long a row may be late. */
-const LINGER_MS = 100;
+const LINGER_MS = 200;
+/** Most requests end within it, and are written once then. Those that run on are seen so much later. */
+const HOLD_MS = 500;
 const QUERIES_MAX = 4;
 const TRY_AGAIN_MS = 500;
 const PROBE_INTERVAL_MS = 2_000;
@@ -81,11 +83,15 @@ export async function startAuditWriter(
     keepPartitions(database, logger, signal);
     const { graceMs } = settings;
     keepClosingAbandoned({ bus, database, outage, logger, graceMs, signal });
-    return consumeUntilDone({ database, outage, logger, signal }, bus);
+    const writer = new BatchWriter({ database, outage, logger, signal, holdMs: HOLD_MS });
+    const subscription = await consumeUntilDone(writer, bus, logger, signal);
+    return { writer, subscription };
   });
   resources.defer(async () => {
     stopping.abort();
-    await (await consuming)?.drain();
+    const consumed = await consuming;
+    await consumed?.subscription?.drain();
+    await consumed?.writer.flush();
   });
 
   const owned = resources.move();
@@ -123,14 +129,14 @@ async function openUntilDone(
 }
 
 async function consumeUntilDone(
-  options: BatchWriterOptions,
+  writer: BatchWriter,
   bus: Bus,
+  logger: Logger,
+  signal: AbortSignal,
 ): Promise<Subscription | undefined> {
-  const { logger, signal } = options;
-  const writeBatch = createBatchWriter(options);
   while (!signal.aborted) {
     try {
-      return await bus.consume(consumers.auditWriter, writeBatch, {
+      return await bus.consume(consumers.auditWriter, writer.write, {
         batchMax: BATCH_MAX,
         lingerMs: LINGER_MS,
       });

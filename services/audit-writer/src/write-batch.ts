@@ -6,6 +6,7 @@
  *   finds the fault, halving the batch finds the event.
  * - An event of a newer schema waits for a newer writer.
  * - While the database is away the batch is held and tried again, then given back to the bus.
+ * - What belongs to a request without an end waits a little for it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchHandler, Delivery } from '@gateway/bus';
@@ -16,10 +17,14 @@ import type { DatabaseOutage } from './database-outage.ts';
 import { type Entry, readDelivery } from './read-delivery.ts';
 import { mergeStates, type RequestState } from './row.ts';
 import { copyStatements, mergeStatements, type Rows } from './row-statements.ts';
+import { UnfinishedRequests } from './unfinished-requests.ts';
 
-export const BATCH_MAX = 500;
-/** With one statement that times out, less than a delivery may take to be acknowledged. */
-const HOLD_MAX_MS = 4_000;
+export const BATCH_MAX = 1_500;
+/**
+ * How long a batch is tried. With what it waited before and one statement that times out, less than
+ * a delivery may take to be acknowledged.
+ */
+const TRY_MAX_MS = 4_000;
 const TRY_AGAIN_MS = 250;
 const GIVE_BACK_DELAY_MS = 1_000;
 const NEWER_SCHEMA_DELAY_MS = 60_000;
@@ -40,42 +45,66 @@ export interface BatchWriterOptions {
   readonly logger: Logger;
   /** Ends the holding of batches. */
   readonly signal: AbortSignal;
+  /** How long an event waits for the end of its request. */
+  readonly holdMs: number;
 }
 
-export function createBatchWriter(options: BatchWriterOptions): BatchHandler {
-  const writer = new BatchWriter(options);
-  return (batch) => writer.write(batch);
-}
-
-class BatchWriter {
+export class BatchWriter {
   readonly #options: BatchWriterOptions;
+  readonly #unfinished: UnfinishedRequests;
+  #last: Promise<void> = Promise.resolve();
+  #holding: NodeJS.Timeout | undefined;
   /** Events in a transaction: halved by a timeout, doubled by a success. */
   #partMax = BATCH_MAX;
 
   constructor(options: BatchWriterOptions) {
     this.#options = options;
+    this.#unfinished = new UnfinishedRequests(options.holdMs);
   }
 
-  async write(batch: readonly Delivery[]): Promise<void> {
-    const startedAtMs = performance.now();
-    const spans = startBatchSpans(batch.length);
-    try {
+  /** Resolves when all is settled but what waits for the end of its request. */
+  readonly write: BatchHandler = (batch) =>
+    this.#inTurn(async () => {
       const { entries, poison } = readAll(batch);
+      const due = this.#unfinished.take(entries, performance.now());
       await Promise.all([
-        this.#writeAll(entries, startedAtMs + HOLD_MAX_MS, spans),
+        this.#writeDue(due),
         ...poison.map(({ delivery, reason }) => this.#quarantine(delivery, reason)),
       ]);
+    });
+
+  /** Writes what still waits. */
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#writeDue(this.#unfinished.takeAll()));
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work).finally(() => this.#wakeForHeld());
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  /** The next batch takes what waits with it; this is for when none comes. */
+  #wakeForHeld(): void {
+    clearTimeout(this.#holding);
+    if (this.#unfinished.isEmpty) return;
+    const writeDue = () => this.#writeDue(this.#unfinished.take([], performance.now()));
+    this.#holding = setTimeout(() => this.#inTurn(writeDue).catch(() => {}), this.#options.holdMs);
+  }
+
+  async #writeDue(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const startedAtMs = performance.now();
+    const spans = startBatchSpans(entries.length);
+    try {
+      await this.#writeAll(entries, startedAtMs + TRY_MAX_MS, spans);
     } finally {
       spans.end();
       batchDuration.record((performance.now() - startedAtMs) / 1000);
     }
   }
 
-  async #writeAll(
-    entries: readonly Entry[],
-    holdUntilMs: number,
-    spans: BatchSpans,
-  ): Promise<void> {
+  async #writeAll(entries: readonly Entry[], tryUntilMs: number, spans: BatchSpans): Promise<void> {
     const todo = inParts(entries, this.#partMax);
     for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
       try {
@@ -99,7 +128,7 @@ class BatchWriter {
           await delay(TRY_AGAIN_MS, undefined, { signal: this.#options.signal }).catch(() => {});
         }
       }
-      if (performance.now() >= holdUntilMs || this.#options.signal.aborted) return giveBack(todo);
+      if (performance.now() >= tryUntilMs || this.#options.signal.aborted) return giveBack(todo);
     }
   }
 

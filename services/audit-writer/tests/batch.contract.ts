@@ -1,12 +1,17 @@
+import { waitFor } from '@gateway/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ATTEMPTS_MAX, TEXT_LENGTH_MAX, TOKENS_MAX } from '../src/event-columns.ts';
 import { BATCH_MAX } from '../src/write-batch.ts';
 import {
+  batchWriterOf,
   type DatabaseUnderTest,
   type MigratedDatabase,
   openMigrated,
 } from './database-under-test.ts';
-import { eventsOf, keyCreated } from './events.ts';
+import { deliveryOf, eventsOf, keyCreated } from './events.ts';
+
+/** Longer than a test. */
+const NEVER_MS = 600_000;
 
 export function describeBatches({ openEmpty }: DatabaseUnderTest): void {
   describe('batches', () => {
@@ -97,6 +102,37 @@ export function describeBatches({ openEmpty }: DatabaseUnderTest): void {
       const row = await shared.rowOf(events.requestId);
       expect(row?.input_tokens).toBe(TOKENS_MAX);
       expect(row?.attempt_details[0]?.error_code).toHaveLength(TEXT_LENGTH_MAX);
+    });
+
+    test('events wait for the end of their request, and are written with it', async () => {
+      const events = eventsOf();
+      const [first, last] = [[events.received(), events.attempted()], [events.finished()]].map(
+        (some) => some.map((event) => deliveryOf(event)),
+      );
+      const writer = batchWriterOf(shared.database, NEVER_MS);
+      await writer.write(first ?? []);
+      expect(first?.map(({ settlement }) => settlement)).toEqual([undefined, undefined]);
+      expect(await shared.rowOf(events.requestId)).toBeUndefined();
+      await writer.write(last ?? []);
+      const settlements = [first, last].flat().map((delivery) => delivery?.settlement);
+      expect(settlements).toEqual(['acknowledged', 'acknowledged', 'acknowledged']);
+      expect(await shared.rowOf(events.requestId)).toMatchObject({ status: 200, attempts: 1 });
+    });
+
+    test('events of a request that runs on are written when their time is up', async () => {
+      const delivery = deliveryOf(eventsOf().received());
+      await batchWriterOf(shared.database, 10).write([delivery]);
+      await waitFor(() => delivery.settlement === 'acknowledged', { what: 'the event' });
+    });
+
+    test('events that wait are written by a flush', async () => {
+      const events = eventsOf();
+      const delivery = deliveryOf(events.received());
+      const writer = batchWriterOf(shared.database, NEVER_MS);
+      await writer.write([delivery]);
+      await writer.flush();
+      expect(delivery.settlement).toBe('acknowledged');
+      expect(await shared.rowOf(events.requestId)).toMatchObject({ status: null });
     });
 
     test('a full batch is one transaction', async () => {

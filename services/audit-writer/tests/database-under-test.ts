@@ -6,7 +6,7 @@ import { migrate } from '../src/migrate.ts';
 import { leastRequestId, makePartitions } from '../src/partitions.ts';
 import { cursorOf, queryAudit } from '../src/query.ts';
 import type { RequestEvent } from '../src/row.ts';
-import { createBatchWriter } from '../src/write-batch.ts';
+import { BatchWriter } from '../src/write-batch.ts';
 import { deliveryOf, type RecordedDelivery } from './events.ts';
 
 const logger = createLogger('audit-writer', { level: 'silent' });
@@ -39,16 +39,20 @@ export async function openMigrated(openEmpty: () => Promise<Database>): Promise<
   };
 }
 
-/** A writer of its own. */
+/** A writer of its own, which waits for the end of no request. */
 export function writerOf(database: Database) {
-  const { signal } = new AbortController();
-  const outage = new DatabaseOutage(logger);
-  const writeBatch = createBatchWriter({ database, outage, logger, signal });
+  const writer = batchWriterOf(database, 0);
   return async (...events: readonly (RequestEvent | unknown)[]) => {
     const deliveries = events.map((event) => deliveryOf(event));
-    await writeBatch(deliveries);
+    await writer.write(deliveries);
     return deliveries;
   };
+}
+
+export function batchWriterOf(database: Database, holdMs: number): BatchWriter {
+  const { signal } = new AbortController();
+  const outage = new DatabaseOutage(logger);
+  return new BatchWriter({ database, outage, logger, signal, holdMs });
 }
 
 /** A request id of that time. */

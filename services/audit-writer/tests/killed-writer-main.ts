@@ -7,7 +7,7 @@ import type { Database } from '../src/database.ts';
 import { DatabaseOutage } from '../src/database-outage.ts';
 import { migrate } from '../src/migrate.ts';
 import { openPostgres } from '../src/postgres.ts';
-import { createBatchWriter } from '../src/write-batch.ts';
+import { BatchWriter } from '../src/write-batch.ts';
 
 const BATCH_MAX = 40;
 
@@ -30,5 +30,5 @@ const bus = await connectNatsBus({
 });
 const { signal } = new AbortController();
 const outage = new DatabaseOutage(logger);
-const writeBatch = createBatchWriter({ database, outage, logger, signal });
-await bus.consume(consumers.auditWriter, writeBatch, { batchMax: BATCH_MAX, lingerMs: 25 });
+const writer = new BatchWriter({ database, outage, logger, signal, holdMs: 0 });
+await bus.consume(consumers.auditWriter, writer.write, { batchMax: BATCH_MAX, lingerMs: 25 });

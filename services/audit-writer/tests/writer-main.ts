@@ -7,7 +7,7 @@ import { createLogger } from '@gateway/telemetry';
 import { DatabaseOutage } from '../src/database-outage.ts';
 import { migrate } from '../src/migrate.ts';
 import { openPglite } from '../src/pglite.ts';
-import { createBatchWriter } from '../src/write-batch.ts';
+import { BatchWriter } from '../src/write-batch.ts';
 import { deliveryOf, eventsOf } from './events.ts';
 
 const BATCH_LENGTH = 50;
@@ -17,11 +17,11 @@ await migrate(database);
 const logger = createLogger('audit-writer', { level: 'silent' });
 const { signal } = new AbortController();
 const outage = new DatabaseOutage(logger);
-const writeBatch = createBatchWriter({ database, outage, logger, signal });
+const writer = new BatchWriter({ database, outage, logger, signal, holdMs: 0 });
 for (;;) {
   const events = Array.from({ length: BATCH_LENGTH }, () => eventsOf());
   const deliveries = events.map(({ finished }) => deliveryOf(finished()));
-  await writeBatch(deliveries);
+  await writer.write(deliveries);
   const ids = events
     .filter((_, index) => deliveries[index]?.settlement === 'acknowledged')
     .map(({ requestId }) => requestId);

@@ -88,19 +88,25 @@ export class ConsumerSubscription implements Subscription {
     const callOff = consumer.after(consumer.definition.acknowledgeWithinMs, () => {
       for (const { event, delivery } of attempts) consumer.retry(event, delivery, 0);
     });
+    let unanswered = batch.length;
+    const answered = () => {
+      unanswered -= 1;
+      if (unanswered === 0) callOff();
+    };
     try {
-      await this.#handler(batch.map((event) => this.#delivery(event)));
+      await this.#handler(batch.map((event) => this.#delivery(event, answered)));
     } catch (error) {
       if (this.#lost) return;
       consumer.logger.warn({ error, events: batch.length }, 'a batch of events failed');
       for (const { event, delivery } of attempts) {
         consumer.retry(event, delivery, retryDelayMs(delivery));
       }
+      callOff();
     }
-    if (batch.every((event) => consumer.isSettled(event))) callOff();
   }
 
-  #delivery(event: UnsettledEvent): Delivery {
+  /** The handler may settle it after it resolved. */
+  #delivery(event: UnsettledEvent, answered: () => void): Delivery {
     const consumer = this.#consumer;
     const { bytes, headers } = event.record;
     const delivery = event.deliveries;
@@ -112,7 +118,9 @@ export class ConsumerSubscription implements Subscription {
       }
       settled = true;
       // What a process that is gone says is not heard.
-      if (!this.#lost) how();
+      if (this.#lost) return;
+      how();
+      answered();
     };
     return {
       value: parsed(bytes),
