@@ -166,6 +166,14 @@ export interface PublishOptions {
   readonly timeoutMs?: number;
 }
 
+export interface RecordOptions {
+  /**
+   * Nobody waits for it, so that it may wait up to 10 ms to be stored with others: a write, or a message,
+   * costs more than the events in it. False by default.
+   */
+  readonly mayWait?: boolean;
+}
+
 /** What waits on this process' disk until it is stored where consumers see it. */
 export interface SpoolState {
   readonly events: number;
@@ -289,7 +297,7 @@ export interface Bus extends AsyncDisposable {
    * Throws `audit_unavailable` when neither takes it (a full spool, a disk that fails), so that trying
    * again may help; `internal` when the event itself is refused; `bus_unavailable` once the bus is closed.
    */
-  record(event: GatewayEvent): Promise<void>;
+  record(event: GatewayEvent, options?: RecordOptions): Promise<void>;
   readonly spool: SpoolState;
   consume(
     consumer: ConsumerDefinition,

@@ -13,6 +13,7 @@ export type {
   Message,
   OutgoingCall,
   PublishOptions,
+  RecordOptions,
   ReplyFrame,
   RequestHandler,
   RequestOptions,

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { systemClock } from '../src/calls/clock.ts';
 import { DurableLog, type DurableLogOptions } from '../src/log/durable-log.ts';
 import type { LogMessage, LogRecord } from '../src/log/log-record.ts';
 
@@ -34,7 +35,7 @@ export async function openLog(
     sync: true,
     retainers: ['audit-writer'],
     sequenceMin: 0,
-    now: Date.now,
+    clock: systemClock,
     logger: { warn: () => {}, error: () => {} },
     found: (record) => found.push(record),
     damaged: (place) => damaged.push(place),

@@ -2,7 +2,7 @@ import { cp, readdir, readFile, rename, truncate, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
-import type { DurableLog } from '../src/log/durable-log.ts';
+import { COMPANY_WAIT_MS, type DurableLog } from '../src/log/durable-log.ts';
 import { LogReader } from '../src/log/log-reader.ts';
 import { encodeRecord } from '../src/log/log-record.ts';
 import { logMessage, openLog, temporaryDirectory } from './in-process-fixture.ts';
@@ -66,6 +66,80 @@ describe('DurableLog', () => {
     }
   });
 
+  test('takes a record that was torn within the zeros ahead for one that was never stored', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(join(directory, 'running'));
+    for (const id of ['id-0', 'id-1', 'id-2']) await log.append(logMessage(id));
+    const path = await onlySegment(join(directory, 'running'));
+    const readAhead = () => readFile(path);
+    const end = 3 * RECORD_BYTES;
+    await waitFor(async () => (await readAhead()).length > end, { what: 'the zeros ahead' });
+    const bytes = await readAhead();
+    expect(bytes.subarray(end).every((byte) => byte === 0)).toBe(true);
+    for (let cut = 0; cut <= RECORD_BYTES; cut += 1) {
+      const torn = join(directory, `torn-${cut}`);
+      await cp(join(directory, 'running'), torn, { recursive: true });
+      await writeFile(await onlySegment(torn), Buffer.from(bytes).fill(0, end - cut, end));
+      const reopened = await openLog(torn);
+      const kept = cut === 0 ? ['id-0', 'id-1', 'id-2'] : ['id-0', 'id-1'];
+      expect(reopened.found.map(({ id }) => id)).toEqual(kept);
+      expect(reopened.damaged).toEqual([]);
+      await reopened.log.append(logMessage('id-3'));
+      expect(await readAll(reopened.log)).toEqual([...kept, 'id-3']);
+    }
+  });
+
+  test('cuts the zeros off a segment before the next one is there', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(directory, { segmentBytesMax: 2 * RECORD_BYTES });
+    for (const id of ['id-0', 'id-1', 'id-2']) await log.append(logMessage(id));
+    const [first] = await segmentFiles(directory);
+    expect(await readFile(join(directory, first as string))).toHaveLength(2 * RECORD_BYTES);
+    const crashed = join(directory, 'crashed');
+    for (const name of await segmentFiles(directory)) {
+      await cp(join(directory, name), join(crashed, name));
+    }
+    const { found, damaged } = await openLog(crashed);
+    expect(found.map(({ id }) => id)).toEqual(['id-0', 'id-1', 'id-2']);
+    expect(damaged).toEqual([]);
+  });
+
+  test('begins a segment under a name that a failed try left empty, and no other', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(directory, { segmentBytesMax: 1 });
+    await log.append(logMessage('id-0'));
+    const nextName = `${'2'.padStart(16, '0')}.segment`;
+    await writeFile(join(directory, nextName), 'x');
+    await expect(log.append(logMessage('id-1'))).rejects.toMatchObject({
+      code: 'audit_unavailable',
+    });
+    await truncate(join(directory, nextName), 0);
+    await rename(join(directory, nextName), join(directory, nextName.replace('2', '3')));
+    await log.append(logMessage('id-2'));
+    expect(await readAll(log)).toEqual(['id-0', 'id-2']);
+  });
+
+  test('keeps what may wait for the next write, or for a moment', async () => {
+    const clock = new ManualClock();
+    const { log } = await openLog(await temporaryDirectory(), { clock });
+    const stored: string[] = [];
+    log.onStored = ({ record }) => stored.push(record.id);
+    const patient = log.append(logMessage('patient'), true);
+    clock.advance(COMPANY_WAIT_MS - 1);
+    expect(log.bytes).toBe(encodeRecord(logMessage('patient'), 1, 0).length);
+    expect(stored).toEqual([]);
+    await Promise.all([log.append(logMessage('urgent')), patient]);
+    expect(stored).toEqual(['patient', 'urgent']);
+    const alone = log.append(logMessage('alone'), true);
+    expect(clock.pending).toBe(1);
+    clock.advance(COMPANY_WAIT_MS);
+    await alone;
+    const last = log.append(logMessage('last'), true);
+    await log.close();
+    await last;
+    expect(await readAll(log)).toEqual(['patient', 'urgent', 'alone', 'last']);
+  });
+
   test('skips a damaged record wherever its byte is wrong, and keeps its segment', async () => {
     const directory = await temporaryDirectory();
     const { log } = await openLog(join(directory, 'whole'));
@@ -124,7 +198,7 @@ describe('DurableLog', () => {
   test('stores a message id once within the window, over a restart too', async () => {
     const directory = await temporaryDirectory();
     const clock = new ManualClock();
-    const options = { now: () => clock.now(), duplicateWindowMs: 1_000 };
+    const options = { clock, duplicateWindowMs: 1_000 };
     const first = await openLog(directory, options);
     await Promise.all([1, 2, 3].map(() => first.log.append(logMessage('once'))));
     await first.log.close();

@@ -15,7 +15,7 @@ import { logMessage, temporaryDirectory } from './in-process-fixture.ts';
 async function replaying(ids: readonly string[], port: ReplayPort) {
   const directory = await temporaryDirectory();
   const path = join(directory, 'instance');
-  const options = { path, bytesMax: 1024 * 1024, now: Date.now, logger: SILENT };
+  const options = { path, bytesMax: 1024 * 1024, clock: systemClock, logger: SILENT };
   const spool = await SpoolDirectory.create(options);
   for (const id of ids) await spool.append(logMessage(id));
   const refused = join(directory, 'refused');
@@ -77,7 +77,7 @@ test('tries what was appended after the event that fails', async () => {
 
 test('keeps an event on disk until it is settled, whatever is settled behind it', async () => {
   const path = join(await temporaryDirectory(), 'instance');
-  const options = { path, bytesMax: 16 * 1024, now: Date.now, logger: SILENT };
+  const options = { path, bytesMax: 16 * 1024, clock: systemClock, logger: SILENT };
   const spool = await SpoolDirectory.create(options);
   const ids = Array.from({ length: 60 }, (_, index) => `event-${index}`);
   for (const id of ids) await spool.append(logMessage(id));
@@ -155,7 +155,7 @@ test('keeps refused events up to the bound, and none past it', async () => {
 
 test('leaves a spool of a dead process that is nothing but damage to be looked at', async () => {
   const path = join(await temporaryDirectory(), 'instance');
-  const options = { path, bytesMax: 1024 * 1024, now: Date.now, logger: SILENT };
+  const options = { path, bytesMax: 1024 * 1024, clock: systemClock, logger: SILENT };
   await mkdir(path);
   const written = await SpoolDirectory.create(options);
   await written.append(logMessage('only'));

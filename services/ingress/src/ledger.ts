@@ -85,7 +85,7 @@ export class Ledger implements AsyncDisposable {
   async #recordAtLast(event: AttemptedEvent | FinishedEvent): Promise<void> {
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       try {
-        await this.#bus.record(event);
+        await this.#bus.record(event, { mayWait: true });
         return;
       } catch (error) {
         if (toGatewayError(error).code !== 'audit_unavailable') {

@@ -54,7 +54,7 @@ export class ConsumerSubscription implements Subscription {
     await this.#fill();
     if (this.#stopping) return [];
     if (consumer.readyCount === 0) {
-      await consumer.changed(version);
+      await consumer.changed(version, 1);
       return [];
     }
     if (consumer.readyCount < batchMax) await this.#linger();
@@ -66,19 +66,20 @@ export class ConsumerSubscription implements Subscription {
       await this.#consumer.fill(this.#options.batchMax);
     } catch (error) {
       this.#consumer.logger.error({ error }, 'cannot read the event log');
-      await this.#consumer.changed(this.#consumer.version, RETRY_DELAY_MS_MIN);
+      await this.#consumer.changed(this.#consumer.version, 1, RETRY_DELAY_MS_MIN);
     }
   }
 
   async #linger(): Promise<void> {
     const consumer = this.#consumer;
-    const until = consumer.clock.now() + this.#options.lingerMs;
-    while (!this.#stopping && consumer.readyCount < this.#options.batchMax) {
+    const { batchMax, lingerMs } = this.#options;
+    const until = consumer.clock.now() + lingerMs;
+    while (!this.#stopping && consumer.readyCount < batchMax) {
       const leftMs = until - consumer.clock.now();
       if (leftMs <= 0) return;
       const { version } = consumer;
       await this.#fill();
-      if (consumer.readyCount < this.#options.batchMax) await consumer.changed(version, leftMs);
+      if (consumer.readyCount < batchMax) await consumer.changed(version, batchMax, leftMs);
     }
   }
 

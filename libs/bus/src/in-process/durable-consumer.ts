@@ -2,9 +2,12 @@
  * One durable consumer of the event log: which events are settled, which are out for handling, and
  * which wait to be handed out again. Its subscriptions take batches from it.
  *
- *     log ──read──▶ ready ──take──▶ delivered ──acknowledge, quarantine──▶ settled
- *                     ▲                 │
- *                     └──── waiting ◀───┘ retry, a handler that threw, no answer in time
+ *     log ──stored, read──▶ ready ──take──▶ delivered ──acknowledge, quarantine──▶ settled
+ *                             ▲                 │
+ *                             └──── waiting ◀───┘ retry, a handler that threw, no answer in time
+ *
+ * A record that is stored is ready at once where everything before it has been read, and is read from
+ * the disk only behind those that were not.
  *
  * It holds its interest in the log from the start, so that nothing published before the first
  * subscription is missed.
@@ -12,7 +15,7 @@
 import { type ConsumerDefinition, headers as headerNames, subjects } from '@gateway/protocol';
 import type { Backlog } from '../bus.ts';
 import type { Clock } from '../calls/clock.ts';
-import type { DurableLog, Logger } from '../log/durable-log.ts';
+import type { DurableLog, Logger, StoredRecord } from '../log/durable-log.ts';
 import { LogReader, type ReadRecord } from '../log/log-reader.ts';
 import type { LogMessage, LogRecord } from '../log/log-record.ts';
 import type { LogSegment } from '../log/log-segment.ts';
@@ -33,6 +36,12 @@ export interface UnsettledEvent extends ReadRecord {
   state: 'ready' | 'delivered' | 'waiting';
 }
 
+interface Waiter {
+  /** Not woken below so many events that are ready, unless something has to be read. */
+  readonly readyMin: number;
+  wake(): void;
+}
+
 /** Unsettled events are in memory: no more are read beyond this, whatever `pendingMax` allows. */
 const UNSETTLED_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -45,7 +54,7 @@ export class DurableConsumer {
   readonly #ready: UnsettledEvent[] = [];
   readonly #unsettledIn = new Map<LogSegment, number>();
   readonly #passed = new Set<LogSegment>();
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Set<Waiter>();
   readonly #timers = new Set<() => void>();
   /** The stored state: what was unsettled below its position, found in the log and not yet read. */
   readonly #restored = new Set<number>();
@@ -56,6 +65,8 @@ export class DurableConsumer {
   #unsettledBytes = 0;
   #quarantined = 0;
   #version = 0;
+  /** By subject; the kinds of events are few. */
+  readonly #isWanted = new Map<string, boolean>();
   #filling: Promise<void> | undefined;
   #log: DurableLog | undefined;
   #reader: LogReader | undefined;
@@ -105,11 +116,16 @@ export class DurableConsumer {
     this.#reader = new LogReader(log, (segment) => this.#passSegment(segment));
   }
 
-  /** A message became durable. */
-  stored(subject: string): void {
-    if (!this.#wants(subject)) return;
-    this.#pending += 1;
-    this.signal();
+  /** A record became durable. */
+  stored(stored: StoredRecord): void {
+    const isWanted = this.#wants(stored.record.subject);
+    if (isWanted) this.#pending += 1;
+    if (this.#hasRoom && this.#reader?.take(stored)) {
+      this.#took(stored);
+      this.#signal(this.#ready.length);
+    } else if (isWanted) {
+      this.signal();
+    }
   }
 
   foundInQuarantine(subject: string): void {
@@ -120,24 +136,26 @@ export class DurableConsumer {
     return { pending: this.#pending, quarantined: this.#quarantined };
   }
 
-  /** Wakes everybody that waits. */
+  /** Wakes everybody that waits: there may be something to be read, or nothing to wait for. */
   signal(): void {
-    this.#version += 1;
-    for (const wake of [...this.#waiters]) wake();
+    this.#signal(Number.POSITIVE_INFINITY);
   }
 
-  /** Resolves at the first signal after `version`, or after the time. */
-  changed(version: number, timeoutMs?: number): Promise<void> {
+  /** Resolves when so many are ready, at the first signal after `version`, or after the time. */
+  changed(version: number, readyMin: number, timeoutMs?: number): Promise<void> {
     if (this.#version !== version) return Promise.resolve();
     return new Promise((resolve) => {
       let callOff = () => {};
-      const wake = () => {
-        this.#waiters.delete(wake);
-        callOff();
-        resolve();
+      const waiter = {
+        readyMin,
+        wake: () => {
+          this.#waiters.delete(waiter);
+          callOff();
+          resolve();
+        },
       };
-      this.#waiters.add(wake);
-      if (timeoutMs !== undefined) callOff = this.after(timeoutMs, wake);
+      this.#waiters.add(waiter);
+      if (timeoutMs !== undefined) callOff = this.after(timeoutMs, waiter.wake);
     });
   }
 
@@ -184,7 +202,7 @@ export class DurableConsumer {
     this.#pending -= 1;
     this.#unsettledBytes -= record.bytes.length;
     this.#unsettledIn.set(segment, (this.#unsettledIn.get(segment) ?? 0) - 1);
-    this.#releaseSettled(segment);
+    if (this.#passed.size > 0) this.#releaseSettled(segment);
     this.#cursor.changed();
     // It may have been one too many to read on.
     this.signal();
@@ -199,7 +217,7 @@ export class DurableConsumer {
       if (this.isSettled(event)) return;
       event.state = 'ready';
       this.#ready.push(event);
-      this.signal();
+      this.#signal(this.#ready.length);
     });
   }
 
@@ -245,7 +263,22 @@ export class DurableConsumer {
   }
 
   #wants(subject: string): boolean {
-    return subjectMatches(this.definition.filter, subject);
+    let isWanted = this.#isWanted.get(subject);
+    if (isWanted === undefined) {
+      isWanted = subjectMatches(this.definition.filter, subject);
+      this.#isWanted.set(subject, isWanted);
+    }
+    return isWanted;
+  }
+
+  #signal(readyCount: number): void {
+    this.#version += 1;
+    for (const waiter of this.#waiters) if (readyCount >= waiter.readyMin) waiter.wake();
+  }
+
+  get #hasRoom(): boolean {
+    const { pendingMax } = this.definition;
+    return this.#unsettled.size < pendingMax && this.#unsettledBytes < UNSETTLED_BYTES_MAX;
   }
 
   async #read(readyMin: number): Promise<void> {

@@ -90,7 +90,7 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
   const common = {
     segmentBytesMax: SEGMENT_BYTES_MAX,
     sync: options.durability !== 'process',
-    now: () => clock.now(),
+    clock,
     logger,
   };
   const quarantine = await DurableLog.open({
@@ -124,8 +124,8 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
     },
     damaged: (place) => damaged(place),
   });
-  log.onStored = ({ subject }) => {
-    for (const consumer of consumers.values()) consumer.stored(subject);
+  log.onStored = (stored) => {
+    for (const consumer of consumers.values()) consumer.stored(stored);
   };
   for (const consumer of consumers.values()) {
     consumer.start(log, quarantine);

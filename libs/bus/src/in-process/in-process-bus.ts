@@ -22,6 +22,7 @@ import {
   type OutgoingCall,
   PUBLISH_TIMEOUT_MS,
   type PublishOptions,
+  type RecordOptions,
   type RequestHandler,
   type RequestOptions,
   type RespondOptions,
@@ -117,30 +118,32 @@ export class InProcessBus implements Bus, Peer {
     return this.#keep(this.calls.serve(endpoint, handler, options));
   }
 
-  async publish(
+  publish(
     event: GatewayEvent,
     { timeoutMs = PUBLISH_TIMEOUT_MS }: PublishOptions = {},
   ): Promise<void> {
-    if (this.#closed) {
-      const detail = 'the bus is closed';
-      throw new GatewayError('audit_unavailable', 'The request could not be recorded.', { detail });
-    }
-    const late = Promise.withResolvers<never>();
-    const callOff = this.#hub.clock.after(timeoutMs, () => {
-      const detail = `the event was not stored in ${timeoutMs} ms`;
-      const message = 'The request could not be recorded.';
-      late.reject(new GatewayError('audit_unavailable', message, { detail }));
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(unrecorded('the bus is closed'));
+      const callOff = this.#hub.clock.after(timeoutMs, () =>
+        reject(unrecorded(`the event was not stored in ${timeoutMs} ms`)),
+      );
+      const store = this.#store(event, false);
+      store.then(
+        () => {
+          callOff();
+          resolve();
+        },
+        (error: unknown) => {
+          callOff();
+          reject(error);
+        },
+      );
     });
-    try {
-      await Promise.race([this.#store(event), late.promise]);
-    } finally {
-      callOff();
-    }
   }
 
-  async record(event: GatewayEvent): Promise<void> {
+  async record(event: GatewayEvent, { mayWait = false }: RecordOptions = {}): Promise<void> {
     this.#requireOpen();
-    await this.#recordInLog(event);
+    await this.#recordInLog(event, mayWait);
   }
 
   async consume(
@@ -225,21 +228,26 @@ export class InProcessBus implements Bus, Peer {
   }
 
   /** Also for a call whose bus was closed under it: what it spent is worth knowing. */
-  async #recordInLog(event: GatewayEvent): Promise<void> {
+  async #recordInLog(event: GatewayEvent, mayWait = false): Promise<void> {
     if (this.#hub.log.isClosed) throw unavailable();
-    await this.#store(event);
+    await this.#store(event, mayWait);
   }
 
-  async #store(event: GatewayEvent): Promise<void> {
-    await this.#hub.log.append({
+  #store(event: GatewayEvent, mayWait: boolean): Promise<void> {
+    const message = {
       id: eventMessageId(event),
       subject: subjects.event(event.kind),
       headers: activeCarrier(),
       bytes: encodeJson(event),
-    });
+    };
+    return this.#hub.log.append(message, mayWait);
   }
 }
 
 function unavailable(): GatewayError {
   return new GatewayError('bus_unavailable', 'The message bus is not connected.');
+}
+
+function unrecorded(detail: string): GatewayError {
+  return new GatewayError('audit_unavailable', 'The request could not be recorded.', { detail });
 }

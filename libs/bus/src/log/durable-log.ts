@@ -10,6 +10,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayError } from '@gateway/protocol';
+import type { Clock } from '../calls/clock.ts';
 import {
   encodeRecord,
   type LogMessage,
@@ -44,7 +45,7 @@ export interface DurableLogOptions {
   readonly retainers: readonly string[];
   /** Every new record has a higher sequence, whatever the segments hold. */
   readonly sequenceMin: number;
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Called for every record that is there already, in order. */
   readonly found: (record: LogRecord) => void;
@@ -52,10 +53,17 @@ export interface DurableLogOptions {
   readonly damaged: (place: string) => void;
 }
 
+/** A record that became durable, and where it lies. */
+export interface StoredRecord {
+  readonly record: LogRecord;
+  readonly segment: LogSegment;
+  readonly start: number;
+  readonly end: number;
+}
+
 interface WaitingMessage {
-  readonly message: LogMessage;
-  readonly sequence: number;
-  readonly record: Buffer;
+  readonly record: LogRecord;
+  readonly bytes: Buffer;
   resolve(): void;
   reject(error: GatewayError): void;
 }
@@ -63,6 +71,8 @@ interface WaitingMessage {
 export const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
 /** Appended and not yet handed to the disk. */
 export const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
+/** What may wait for company waits so long for the next write. */
+export const COMPANY_WAIT_MS = 10;
 /** One write. */
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 const DUPLICATE_IDS_MAX = 200_000;
@@ -79,7 +89,7 @@ export class DurableLog {
   /** Oldest first; the last one takes the records. */
   readonly segments: LogSegment[] = [];
   /** Called after each write with what became durable. */
-  onStored: (message: LogMessage) => void = () => {};
+  onStored: (stored: StoredRecord) => void = () => {};
   readonly #options: DurableLogOptions;
   readonly #ids: RecentIds;
   readonly #released = new Map<LogSegment, Set<string>>();
@@ -88,6 +98,8 @@ export class DurableLog {
   #storedBytes = 0;
   #nextSequence = 1;
   #writing: Promise<void> | undefined;
+  /** Set while everything that is queued may wait for company. */
+  #callOffWait: (() => void) | undefined;
   #probe: NodeJS.Timeout | undefined;
   #outage: string | undefined;
   #closed = false;
@@ -101,16 +113,26 @@ export class DurableLog {
   static async open(options: DurableLogOptions): Promise<DurableLog> {
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
     const log = new DurableLog(options);
-    let last = options.sequenceMin;
-    const segments = await listSegments(options.directory, options.sync);
+    try {
+      await log.#loadAll();
+      return log;
+    } catch (error) {
+      await Promise.all(log.segments.map((segment) => segment.close()));
+      throw error;
+    }
+  }
+
+  async #loadAll(): Promise<void> {
+    const { directory, sync, sequenceMin } = this.#options;
+    let last = sequenceMin;
+    const segments = await listSegments(directory, sync);
     for (const [index, segment] of segments.entries()) {
       const isLast = index === segments.length - 1;
       // Its name is taken, whatever is left of its records.
-      last = Math.max(last, segment.first, await log.#load(segment, isLast));
+      last = Math.max(last, segment.first, await this.#load(segment, isLast));
     }
-    log.#nextSequence = last + 1;
-    if (log.segments.at(-1)?.sealed ?? true) await log.#roll(last + 1);
-    return log;
+    this.#nextSequence = last + 1;
+    if (this.segments.at(-1)?.sealed ?? true) await this.#roll(last + 1);
   }
 
   /** Why nothing can be stored now, or undefined. */
@@ -137,24 +159,28 @@ export class DurableLog {
   }
 
   /**
-   * Resolves once the message, or an earlier one of the same id, is durable. Throws
-   * `audit_unavailable` when the log is full, when too much waits for the disk, or on a disk error.
+   * Resolves once the message, or an earlier one of the same id, is durable. One that `mayWait` goes out
+   * with the next write, or by itself after COMPANY_WAIT_MS. Throws `audit_unavailable` when the log is
+   * full, when too much waits for the disk, or on a disk error.
    */
-  async append(message: LogMessage): Promise<void> {
-    const now = this.#options.now();
+  async append(message: LogMessage, mayWait = false): Promise<void> {
+    const now = this.#options.clock.now();
     const known = this.#ids.stored(message.id, now);
     if (known) return await known;
-    const sequence = this.#nextSequence;
-    const record = encodeRecord(message, sequence, now);
-    this.#refuseBeyondBounds(record.length);
+    const record = { ...message, sequence: this.#nextSequence, storedAt: now };
+    const bytes = encodeRecord(message, record.sequence, now);
+    this.#refuseBeyondBounds(bytes.length);
     // Never used again, even if the write fails: its bytes may have reached the disk.
     this.#nextSequence += 1;
     const stored = new Promise<void>((resolve, reject) => {
-      this.#queue.push({ message, sequence, record, resolve, reject });
+      this.#queue.push({ record, bytes, resolve, reject });
     });
-    this.#queuedBytes += record.length;
+    this.#queuedBytes += bytes.length;
     this.#ids.add(message.id, now, stored);
-    this.#writing ??= this.#writeQueue();
+    if (!mayWait) this.#writeNow();
+    else if (this.#queue.length === 1) {
+      this.#callOffWait = this.#options.clock.after(COMPANY_WAIT_MS, () => this.#writeNow());
+    }
     await stored;
   }
 
@@ -185,7 +211,7 @@ export class DurableLog {
       .catch(() => {})
       .then(() => {
         this.#writing = undefined;
-        if (this.#queue.length > 0) this.#writing = this.#writeQueue();
+        if (this.#queue.length > 0) this.#writeNow();
       });
     await rolling;
   }
@@ -202,6 +228,7 @@ export class DurableLog {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#probe);
+    if (this.#queue.length > 0) this.#writeNow();
     // A seal is followed by what was appended meanwhile.
     while (this.#writing) await this.#writing;
     await Promise.all(this.segments.map((segment) => segment.close()));
@@ -241,21 +268,24 @@ export class DurableLog {
     if (this.bytes + bytes > bytesMax) throw auditUnavailable(`${name} is full`);
   }
 
+  /** Or with the write that follows the one under way. */
+  #writeNow(): void {
+    this.#callOffWait?.();
+    this.#callOffWait = undefined;
+    this.#writing ??= this.#writeQueue();
+  }
+
   async #writeQueue(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 && this.#callOffWait === undefined) {
       const group = this.#takeGroup();
       try {
         await this.#write(group);
         this.#recovered();
-        for (const { message, resolve } of group) {
-          resolve();
-          this.onStored(message);
-        }
       } catch (error) {
         this.#failed(error);
         const { code = 'unknown' } = error as NodeJS.ErrnoException;
-        for (const { message, reject } of group) {
-          this.#ids.forget(message.id);
+        for (const { record, reject } of group) {
+          this.#ids.forget(record.id);
           reject(auditUnavailable(`${this.#unwritable}: ${code}`, error));
         }
       }
@@ -266,7 +296,7 @@ export class DurableLog {
   #takeGroup(): WaitingMessage[] {
     let bytes = 0;
     let count = 0;
-    for (const { record } of this.#queue) {
+    for (const { bytes: record } of this.#queue) {
       if (count > 0 && bytes + record.length > GROUP_BYTES_MAX) break;
       bytes += record.length;
       count += 1;
@@ -275,30 +305,34 @@ export class DurableLog {
   }
 
   async #write(group: readonly WaitingMessage[]): Promise<void> {
-    const records = group.map(({ record }) => record);
+    const records = group.map(({ bytes }) => bytes);
+    let segment: LogSegment;
+    let start: number;
     try {
       const active = this.segments.at(-1);
       if (!active || active.sealed || active.size >= this.#options.segmentBytesMax) {
-        await this.#roll((group[0] as WaitingMessage).sequence);
+        await this.#roll((group[0] as WaitingMessage).record.sequence);
       }
-      const segment = this.segments.at(-1) as LogSegment;
-      const before = segment.size;
+      segment = this.segments.at(-1) as LogSegment;
+      start = segment.size;
       await segment.append(records);
-      this.#storedBytes += segment.size - before;
+      this.#storedBytes += segment.size - start;
     } finally {
       for (const record of records) this.#queuedBytes -= record.length;
     }
+    for (const { record, bytes, resolve } of group) {
+      const end = start + bytes.length;
+      resolve();
+      this.onStored({ record, segment, start, end });
+      start = end;
+    }
   }
 
+  /** The last one is sealed first, or an end that was made ready for records would look like damage. */
   async #roll(first: number): Promise<void> {
     const { directory, sync } = this.#options;
-    const next = await LogSegment.create(directory, first, sync);
-    const previous = this.segments.at(-1);
-    if (previous) {
-      previous.sealed = true;
-      await previous.close();
-    }
-    this.segments.push(next);
+    await this.segments.at(-1)?.seal();
+    this.segments.push(await LogSegment.create(directory, first, sync));
   }
 
   get #unwritable(): string {

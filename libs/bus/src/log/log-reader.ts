@@ -1,4 +1,4 @@
-import type { DurableLog } from './durable-log.ts';
+import type { DurableLog, StoredRecord } from './durable-log.ts';
 import { decodeRecord, type LogRecord, scanRecords } from './log-record.ts';
 import type { LogSegment } from './log-segment.ts';
 
@@ -17,6 +17,7 @@ export class LogReader {
   #segment: LogSegment | undefined;
   #offset = 0;
   #sequence = 0;
+  #reading = false;
 
   /** `passed` is called when everything of a sealed segment has been read. */
   constructor(log: DurableLog, passed: (segment: LogSegment) => void) {
@@ -24,8 +25,28 @@ export class LogReader {
     this.#passed = passed;
   }
 
+  /**
+   * Takes a record that was just stored as read, if it is the next one: who has read everything before
+   * needs no disk. False when it must be read like any other.
+   */
+  take({ record, segment, start, end }: StoredRecord): boolean {
+    if (this.#reading || segment !== this.#segment || start !== this.#offset) return false;
+    this.#offset = end;
+    this.#sequence = record.sequence;
+    return true;
+  }
+
   /** The next records, 1 to `countMax`; none when all that is durable has been read. */
   async next(countMax: number): Promise<ReadRecord[]> {
+    this.#reading = true;
+    try {
+      return await this.#next(countMax);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #next(countMax: number): Promise<ReadRecord[]> {
     for (;;) {
       const segment = this.#segment ?? this.#enter(this.#log.segments[0]);
       if (!segment) return [];

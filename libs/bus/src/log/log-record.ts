@@ -107,7 +107,8 @@ export function* scanRecords(bytes: Buffer, from = 0, after = 0): Generator<Plac
   let offset = from;
   let sequence = after;
   while (offset < bytes.length) {
-    const found = decodeRecord(bytes, offset, sequence) ?? nextRecord(bytes, offset, sequence);
+    let found = decodeRecord(bytes, offset, sequence);
+    if (!found && !isBlank(bytes, offset)) found = nextRecord(bytes, offset, sequence);
     if (!found) {
       yield { start: offset, end: bytes.length, torn: isTorn(bytes, offset) };
       return;
@@ -127,12 +128,23 @@ function nextRecord(bytes: Buffer, from: number, after: number): PlacedRecord | 
   return undefined;
 }
 
-/** A write that was cut short, or a file that grew before its bytes were written. */
+/**
+ * A write that was cut short: its end is behind the file's, or is one of the zeros that were there
+ * before. Records end with JSON, never with a zero.
+ */
 function isTorn(bytes: Buffer, start: number): boolean {
+  if (bytes.length - start < PREFIX_BYTES + FIXED_PAYLOAD_BYTES) return true;
   const end = recordEnd(bytes, start);
-  if (end !== undefined && end > bytes.length) return true;
-  return (
-    bytes.length - start < PREFIX_BYTES + FIXED_PAYLOAD_BYTES ||
-    bytes.subarray(start).every((byte) => byte === 0)
-  );
+  if (end !== undefined) return end > bytes.length || bytes[end - 1] === 0;
+  return isBlank(bytes, start);
+}
+
+const BLANK = Buffer.alloc(64 * 1024);
+
+function isBlank(bytes: Buffer, from: number): boolean {
+  for (let start = from; start < bytes.length; start += BLANK.length) {
+    const end = Math.min(start + BLANK.length, bytes.length);
+    if (!bytes.subarray(start, end).equals(BLANK.subarray(0, end - start))) return false;
+  }
+  return true;
 }

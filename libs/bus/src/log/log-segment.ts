@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from './replace-file.ts';
@@ -17,6 +17,15 @@ const DAMAGED_SEGMENTS_MAX = 8;
  */
 const SYNC_BY_FLAG = process.platform === 'linux';
 
+/**
+ * Zeros are written ahead of the records, as many as there are records and within these bounds: a
+ * synced write into blocks that exist changes no metadata. Measured: 66 µs of CPU and 0.3 ms, against
+ * 123 µs and 0.6 to 1.1 ms for one that makes the file longer.
+ */
+const AHEAD_BYTES_MIN = 64 * 1024;
+const AHEAD_BYTES_MAX = 1024 * 1024;
+const BLANK = Buffer.alloc(AHEAD_BYTES_MAX);
+
 /** A file of consecutive records, named after the first sequence that it may hold. */
 export class LogSegment {
   readonly path: string;
@@ -28,6 +37,9 @@ export class LogSegment {
   damaged = false;
   readonly #sync: boolean;
   #file: FileHandle | undefined;
+  /** The end of the file: behind `size` there are zeros. */
+  #fileEnd = 0;
+  #lengthening: Promise<void> | undefined;
 
   constructor(path: string, first: number, sync: boolean) {
     this.path = path;
@@ -35,36 +47,51 @@ export class LogSegment {
     this.#sync = sync;
   }
 
+  /** Throws where records have the name. An empty file is left by a try that failed, and is taken. */
   static async create(directory: string, first: number, sync: boolean): Promise<LogSegment> {
     const path = join(directory, String(first).padStart(SEQUENCE_DIGITS, '0') + SUFFIX);
     const segment = new LogSegment(path, first, sync);
-    const flags = segment.#flags() | constants.O_CREAT | constants.O_EXCL;
-    segment.#file = await open(path, flags, 0o600);
+    const file = await open(path, segment.#flags() | constants.O_CREAT, 0o600);
     try {
+      if ((await file.stat()).size > 0) throw new Error(`${path} holds records already`);
       await syncDirectory(directory);
     } catch (error) {
-      await segment.close();
+      await file.close();
       throw error;
     }
+    segment.#file = file;
     return segment;
   }
 
   /** Appends all or nothing. After an error that leaves more behind, the segment is sealed. */
   async append(records: readonly Buffer[]): Promise<void> {
-    const bytes = records.reduce((sum, record) => sum + record.length, 0);
+    const bytes = records.length === 1 ? (records[0] as Buffer) : Buffer.concat(records);
     try {
       const file = this.#file ?? (await open(this.path, this.#flags(), 0o600));
       this.#file = file;
-      const { bytesWritten } = await file.writev(records, this.size);
-      if (bytesWritten < bytes) await writeRest(file, records, this.size, bytesWritten);
+      // Zeros that are on their way must not come down on records.
+      if (this.size + bytes.length > this.#fileEnd) await this.#lengthening;
+      await writeAll(file.fd, bytes, this.size);
       if (this.#sync && !SYNC_BY_FLAG) await file.datasync();
-      this.size += bytes;
+      this.size += bytes.length;
+      this.#fileEnd = Math.max(this.#fileEnd, this.size);
+      this.#lengthen(file);
     } catch (error) {
+      await this.#lengthening;
       await this.#file?.truncate(this.size).catch(() => {
         this.sealed = true;
       });
+      this.#fileEnd = this.size;
       throw error;
     }
+  }
+
+  /** Takes no more records. Cuts off the zeros, durably, before another segment follows. */
+  async seal(): Promise<void> {
+    await this.#lengthening;
+    if (this.#fileEnd > this.size) await this.truncate(this.size);
+    this.sealed = true;
+    await this.close();
   }
 
   /** Cuts off what lies behind. */
@@ -73,12 +100,14 @@ export class LogSegment {
     await this.#file.truncate(size);
     await this.#file.datasync();
     this.size = size;
+    this.#fileEnd = size;
   }
 
   /** The whole file as it was left, whose length becomes the size. */
   async load(): Promise<Buffer> {
     const bytes = await readFile(this.path);
     this.size = bytes.length;
+    this.#fileEnd = bytes.length;
     return bytes;
   }
 
@@ -108,10 +137,33 @@ export class LogSegment {
   }
 
   async close(): Promise<void> {
+    await this.#lengthening;
     const file = this.#file;
     // Closing waits for reads that have begun; none begins on a file that closes.
     this.#file = undefined;
-    await file?.close();
+    if (file === undefined) return;
+    // The zeros; who finds them does no harm to the records.
+    if (this.#fileEnd > this.size) await file.truncate(this.size).catch(() => {});
+    this.#fileEnd = this.size;
+    await file.close();
+  }
+
+  /** Behind the records, while nobody waits for it; half of it is left when more is written. */
+  #lengthen(file: FileHandle): void {
+    if (!this.#sync || this.#lengthening !== undefined) return;
+    const ahead = Math.min(AHEAD_BYTES_MAX, Math.max(AHEAD_BYTES_MIN, this.size));
+    if (this.#fileEnd - this.size > ahead / 2) return;
+    const zeros = BLANK.subarray(0, ahead);
+    this.#lengthening = writeAll(file.fd, zeros, this.#fileEnd).then(
+      () => {
+        this.#fileEnd += ahead;
+        this.#lengthening = undefined;
+      },
+      () => {
+        // A disk that has no room for zeros may have some for records. What was written is blank.
+        this.#lengthening = undefined;
+      },
+    );
   }
 
   #flags(): number {
@@ -120,17 +172,17 @@ export class LogSegment {
 }
 
 /** A nearly full disk takes a part of a write; asked for the rest, it says what is wrong. */
-async function writeRest(
-  file: FileHandle,
-  records: readonly Buffer[],
-  position: number,
-  written: number,
-): Promise<void> {
-  const bytes = Buffer.concat(records);
-  for (let done = written; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
+function writeAll(file: number, bytes: Buffer, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const writeFrom = (start: number) => {
+      write(file, bytes, start, bytes.length - start, position + start, (error, written) => {
+        if (error) reject(error);
+        else if (start + written < bytes.length) writeFrom(start + written);
+        else resolve();
+      });
+    };
+    writeFrom(0);
+  });
 }
 
 /** Whether this is the name of a segment's file. */

@@ -5,6 +5,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { streams } from '@gateway/protocol';
+import type { Clock } from '../calls/clock.ts';
 import { HOLDER_FILE, LOCK_FILE, lockDirectory, tryLockDirectory } from '../log/directory-lock.ts';
 import { DurableLog, type Logger } from '../log/durable-log.ts';
 import { LogReader, type ReadRecord } from '../log/log-reader.ts';
@@ -15,7 +16,7 @@ export interface SpoolDirectoryOptions {
   readonly path: string;
   /** Of all events in it. */
   readonly bytesMax: number;
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -77,7 +78,7 @@ export class SpoolDirectory {
   }
 
   static async #open(
-    { path, bytesMax, now, logger }: SpoolDirectoryOptions,
+    { path, bytesMax, clock, logger }: SpoolDirectoryOptions,
     lock: AsyncDisposable,
   ): Promise<SpoolDirectory> {
     let found = 0;
@@ -92,7 +93,7 @@ export class SpoolDirectory {
         sync: true,
         retainers: [RETAINER],
         sequenceMin: 0,
-        now,
+        clock,
         logger,
         found: () => {
           found += 1;

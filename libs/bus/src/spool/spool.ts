@@ -84,8 +84,7 @@ export class Spool {
     const base = join(directory, identity.service);
     await mkdir(base, { recursive: true, mode: 0o700 });
     const path = join(base, identity.instance);
-    const now = () => clock.now();
-    return new Spool(setup, await SpoolDirectory.create({ path, bytesMax, now, logger }));
+    return new Spool(setup, await SpoolDirectory.create({ path, bytesMax, clock, logger }));
   }
 
   get state(): SpoolState {
@@ -188,8 +187,7 @@ export class Spool {
       if (this.#closed || this.#adopted.length >= ADOPTED_MAX) return;
       if (held.has(path) || !(await isSpoolDirectory(path))) continue;
       try {
-        const now = () => clock.now();
-        const adopted = await SpoolDirectory.adopt({ path, bytesMax, now, logger });
+        const adopted = await SpoolDirectory.adopt({ path, bytesMax, clock, logger });
         if (adopted?.isEmpty) await adopted.close();
         else if (adopted !== undefined) this.#adopted.push(adopted);
       } catch (error) {
