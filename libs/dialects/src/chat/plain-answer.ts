@@ -3,6 +3,7 @@
  * for each, this a fraction of one: it accepts nothing that the schema refuses or would change, and
  * leaves the rest to it.
  */
+import { isIndex, isList, isText } from '../json/plain-values.ts';
 import { isObject } from '../json/read-json.ts';
 import type { ChatAnswer } from './chat-answer.ts';
 
@@ -47,16 +48,4 @@ function isPlainCall(value: unknown): boolean {
 
 function isPlainFunction(value: unknown): boolean {
   return value == null || (isObject(value) && isText(value.name) && isText(value.arguments));
-}
-
-function isText(value: unknown): boolean {
-  return value == null || typeof value === 'string';
-}
-
-function isIndex(value: unknown): boolean {
-  return value == null || Number.isSafeInteger(value);
-}
-
-function isList(value: unknown, isItem: (item: unknown) => boolean): boolean {
-  return value == null || (Array.isArray(value) && value.every(isItem));
 }

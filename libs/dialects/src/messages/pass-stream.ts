@@ -12,6 +12,7 @@ import { isWholeData } from '../sse/encode-event.ts';
 import { interrupted } from '../stream-interrupted.ts';
 import { errorInMessagesAnswer } from './error.ts';
 import { type ApiEvent, type ApiUsage, apiEvent } from './messages-api.ts';
+import { isPlainApiEvent } from './plain-event.ts';
 import { finishReasonFromMessages } from './stop-reason.ts';
 import { mergeUsage, usageFromMessages } from './usage.ts';
 
@@ -51,9 +52,7 @@ export class PassingMessageStream implements AnswerStream {
     if (value === undefined) throw badAnswer('an event of the stream is not JSON');
     const error = errorInMessagesAnswer(value);
     if (error !== undefined) throw error;
-    const result = apiEvent.safeParse(value);
-    if (!result.success) throw badAnswer('an event of the stream has an unknown shape');
-    this.#note(result.data);
+    this.#note(readApiEvent(value));
     return [raw];
   }
 
@@ -63,8 +62,8 @@ export class PassingMessageStream implements AnswerStream {
       record.name(message?.id, message?.model);
       this.#count(message?.usage);
     }
-    const said = [block?.text, block?.thinking, delta?.text, delta?.thinking, delta?.partial_json];
-    record.outputCharacters += said.reduce((sum, text) => sum + (text ?? '').length, 0);
+    if (block) record.outputCharacters += charactersOf(block);
+    if (delta) record.outputCharacters += charactersOf(delta) + lengthOf(delta.partial_json);
     if (type === 'message_delta') {
       this.#count(usage);
       if (delta?.stop_reason) record.finish(0, finishReasonFromMessages(delta.stop_reason));
@@ -77,4 +76,21 @@ export class PassingMessageStream implements AnswerStream {
     this.#usage = mergeUsage(this.#usage, usage);
     this.#record.count(usageFromMessages(this.#usage));
   }
+}
+
+function readApiEvent(value: unknown): ApiEvent {
+  if (isPlainApiEvent(value)) return value;
+  const result = apiEvent.safeParse(value);
+  if (!result.success) throw badAnswer('an event of the stream has an unknown shape');
+  return result.data;
+}
+
+type Text = string | null | undefined;
+
+function charactersOf({ text, thinking }: { readonly text?: Text; readonly thinking?: Text }) {
+  return lengthOf(text) + lengthOf(thinking);
+}
+
+function lengthOf(text: Text): number {
+  return text?.length ?? 0;
 }
