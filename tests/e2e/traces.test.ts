@@ -85,6 +85,7 @@ describe.each(gatewayKinds)('the trace of a request to the $name gateway', (kind
       'gen_ai.response.finish_reasons': ['stop'],
       'gen_ai.usage.input_tokens': input_tokens,
       'gen_ai.usage.output_tokens': output_tokens,
+      'gen_ai.usage.cache_read.input_tokens': expect.any(Number),
       'server.address': '127.0.0.1',
     });
     expect(call.attributes['gen_ai.response.time_to_first_chunk']).toBeGreaterThan(0);
