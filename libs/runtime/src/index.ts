@@ -30,3 +30,4 @@ export {
   url,
 } from './settings-fields.ts';
 export { readSpoolSettings, type SpoolSettings } from './spool-settings.ts';
+export { TurnBatch } from './turn-batch.ts';

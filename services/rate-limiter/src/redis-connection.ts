@@ -19,20 +19,20 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const COMMAND_TIMEOUT_MS = 200;
 /** Silence after a command until the connection is given up. */
 const SOCKET_TIMEOUT_MS = 400;
-/** Commands in a row that are answered too late or not at all until the connection is given up. */
+/** Messages in a row that are answered too late or not at all until the connection is given up. */
 const TIMEOUTS_MAX = 5;
 const RECONNECT_DELAY_MS_MIN = 50;
 const RECONNECT_DELAY_MS_MAX = 500;
 
-/** Commands that wait for an answer. */
-export const COMMANDS_IN_FLIGHT_MAX = 2_048;
+/** Messages that wait for an answer. */
+export const MESSAGES_IN_FLIGHT_MAX = 2_048;
 
 export interface RedisConnection extends Disposable {
   /**
-   * Throws what Redis answers, and at once when it is not connected or `COMMANDS_IN_FLIGHT_MAX`
-   * commands wait already.
+   * Runs a command for so many messages. Throws what Redis answers, and at once when it is not
+   * connected or `MESSAGES_IN_FLIGHT_MAX` messages wait already.
    */
-  run<Result>(command: (client: Redis) => Promise<Result>): Promise<Result>;
+  run<Result>(messages: number, command: (client: Redis) => Promise<Result>): Promise<Result>;
   readonly outage: string | undefined;
   /** Resolves when the first attempt to connect went well or not, after a second or two at most. */
   readonly tried: Promise<void>;
@@ -49,7 +49,6 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: RECONNECT_DELAY_MS_MAX,
-    enableAutoPipelining: true,
     retryStrategy: (attempt) =>
       Math.min(RECONNECT_DELAY_MS_MIN * 2 ** (attempt - 1), RECONNECT_DELAY_MS_MAX),
     // A primary that became a replica: the address may lead to the new primary.
@@ -71,11 +70,11 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
   const tried = Promise.withResolvers<void>();
   client.once('ready', () => tried.resolve());
   client.once('close', () => tried.resolve());
-  const inFlight = new CommandsInFlight(() => {
+  const inFlight = new MessagesInFlight(() => {
     client.stream.destroy(new Error('Redis answers too late'));
   });
   return {
-    run: (command) => inFlight.add(() => command(client)),
+    run: (messages, command) => inFlight.add(messages, () => command(client)),
     get outage() {
       return outage;
     },
@@ -87,8 +86,8 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
   };
 }
 
-/** Counts the commands that wait, and those in a row that waited in vain. */
-class CommandsInFlight {
+/** Counts the messages that wait, and those in a row that waited in vain. */
+class MessagesInFlight {
   readonly #giveUp: () => void;
   #count = 0;
   #timeouts = 0;
@@ -97,26 +96,26 @@ class CommandsInFlight {
     this.#giveUp = giveUp;
   }
 
-  async add<Result>(command: () => Promise<Result>): Promise<Result> {
-    if (this.#count >= COMMANDS_IN_FLIGHT_MAX) {
-      throw new Error(`${COMMANDS_IN_FLIGHT_MAX} commands wait for Redis already`);
+  async add<Result>(messages: number, command: () => Promise<Result>): Promise<Result> {
+    if (this.#count + messages > MESSAGES_IN_FLIGHT_MAX) {
+      throw new Error(`${MESSAGES_IN_FLIGHT_MAX} messages wait for Redis already`);
     }
-    this.#count += 1;
+    this.#count += messages;
     try {
       const result = await command();
       this.#timeouts = 0;
       return result;
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, messages);
       throw error;
     } finally {
-      this.#count -= 1;
+      this.#count -= messages;
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, messages: number): void {
     const isTimeout = error instanceof Error && error.message === 'Command timed out';
-    this.#timeouts = isTimeout ? this.#timeouts + 1 : 0;
+    this.#timeouts = isTimeout ? this.#timeouts + messages : 0;
     if (this.#timeouts < TIMEOUTS_MAX) return;
     this.#timeouts = 0;
     this.#giveUp();

@@ -1,21 +1,25 @@
 #!lua
--- Counts one request against every limit, or against none when one of them is used up. The windows
--- are those of limits.ts and the slots those of slots.ts, on Redis' own clock.
+-- Counts requests, each against all of its limits, or against none when one of them is used up. The
+-- windows are those of limits.ts and the slots those of slots.ts, on Redis' own clock.
 --
--- KEYS[1]        the memory of this request id
--- KEYS[2..n+1]   what each limit counts. Requests: a hash of slot of the window to count.
---                Concurrency: a sorted set of request ids by the end of their lease; a score below
---                zero is the negative end of the memory of a release
--- ARGV[1]        the request id
--- ARGV[2]        how long it is remembered, in ms
--- ARGV[3]        the lease of a slot, in ms
--- ARGV[4]        the wait that is told when no slot is free, in ms
--- ARGV[2i+3]     amount of limit i
--- ARGV[2i+4]     length of its window in ms, 0 for concurrency
+-- KEYS, for each request:
+--   the memory of its id
+--   what each of its limits counts. Requests: a hash of slot of the window to count. Concurrency: a
+--   sorted set of request ids by the end of their lease; a score below zero is the negative end of
+--   the memory of a release
+-- ARGV[1]        how long a request is remembered, in ms
+-- ARGV[2]        the lease of a slot, in ms
+-- ARGV[3]        the wait that is told when no slot is free, in ms
+-- then for each request:
+--   its id
+--   how many limits it has
+--   for each of them the amount, and the length of its window in ms, 0 for concurrency
 --
--- Returns { allowed (1 or 0), ms until one more fits (0 when allowed), the limit with that wait (0
--- when allowed), then for each limit: what remains, ms until all of it is free }. A repeated request
--- id gets the answer of its admission. A refusal writes nothing.
+-- Returns a text for each request, numbers with a space between: allowed (1 or 0), ms until one more
+-- fits (0 when allowed), the limit with that wait (0 when allowed), then for each limit: what
+-- remains, ms until all of it is free. A repeated request id gets the answer of its admission. A
+-- refusal writes nothing. Where a request fails, by what its keys hold, its text says so after
+-- `error`, and the others are not touched.
 --
 -- The first line makes Redis (7.0 or newer) refuse the script before it runs when it may not write:
 -- on a replica, out of memory, or after a failed save.
@@ -24,117 +28,158 @@ local SLOTS = 60
 -- Redis' clock for expiry may be a little behind TIME, and a window must not vanish early.
 local EXPIRY_SLACK_MS = 1000
 
-local remembered = redis.call('GET', KEYS[1])
-if remembered then
-  local answer = {}
-  for number in string.gmatch(remembered, '%d+') do
-    answer[#answer + 1] = tonumber(number)
-  end
-  return answer
-end
-
-local request = ARGV[1]
-local lease = tonumber(ARGV[3])
-local slot_wait = tonumber(ARGV[4])
+local memory, lease, slot_wait = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Read once, however many requests count against them, and written at the end.
+local windows, written = {}, {}
 
 local function free_at(slot, length)
   return math.ceil((slot + SLOTS + 1) * length / SLOTS)
 end
 
-local function retry_after(counted, excess, length)
-  local wait = 0
+local function window_of(key, length)
+  local known = windows[key]
+  if known then return known end
+  local current = math.floor(now * SLOTS / length)
+  local oldest, used, newest = current - SLOTS, 0, nil
+  local expired, counts = nil, redis.call('HGETALL', key)
+  for i = 1, #counts, 2 do
+    local slot = tonumber(counts[i])
+    if slot < oldest then
+      expired = expired or {}
+      expired[#expired + 1] = counts[i]
+    else
+      used = used + tonumber(counts[i + 1])
+      if not newest or slot > newest then newest = slot end
+    end
+  end
+  local window = {
+    key = key, length = length, current = current, oldest = oldest,
+    counts = counts, expired = expired, used = used, newest = newest, taken = 0,
+  }
+  windows[key] = window
+  return window
+end
+
+-- The ms until as many of the oldest slots have ended as one more request needs.
+local function wait_of(window, amount)
+  local counted = { { slot = window.current, count = window.taken } }
+  for i = 1, #window.counts, 2 do
+    local slot = tonumber(window.counts[i])
+    if slot >= window.oldest then
+      counted[#counted + 1] = { slot = slot, count = tonumber(window.counts[i + 1]) }
+    end
+  end
   table.sort(counted, function(left, right) return left.slot < right.slot end)
+  local excess, wait = window.used + 1 - amount, 0
   for _, entry in ipairs(counted) do
     if excess <= 0 then break end
     excess = excess - entry.count
-    wait = free_at(entry.slot, length) - now
+    wait = free_at(entry.slot, window.length) - now
   end
   return wait
 end
 
-local function read_window(key, amount, length)
-  local current = math.floor(now * SLOTS / length)
-  local window = { key = key, current = current, length = length, expired = {} }
-  local used, newest, counted = 0, nil, {}
-  local pairs_of_key = redis.call('HGETALL', key)
-  for i = 1, #pairs_of_key, 2 do
-    local slot = tonumber(pairs_of_key[i])
-    if slot < current - SLOTS then
-      window.expired[#window.expired + 1] = pairs_of_key[i]
-    else
-      local count = tonumber(pairs_of_key[i + 1])
-      counted[#counted + 1] = { slot = slot, count = count }
-      used = used + count
-      newest = math.max(slot, newest or slot)
-    end
-  end
-  window.newest = math.max(current, newest or current)
-  window.remaining = math.max(0, amount - used)
-  window.reset = newest and free_at(newest, length) - now or 0
-  window.wait = used < amount and 0 or retry_after(counted, used + 1 - amount, length)
-  return window
-end
-
 local function take_window(window)
-  window.remaining = window.remaining - 1
-  window.reset = free_at(window.newest, window.length) - now
-  redis.call('HINCRBY', window.key, window.current, 1)
-  if #window.expired > 0 then
-    redis.call('HDEL', window.key, unpack(window.expired))
-  end
-  redis.call('PEXPIRE', window.key, window.reset + EXPIRY_SLACK_MS)
+  if window.taken == 0 then written[#written + 1] = window end
+  window.taken = window.taken + 1
+  window.used = window.used + 1
+  window.newest = math.max(window.current, window.newest or window.current)
 end
 
-local function read_slots(key, amount)
-  local used = redis.call('ZCOUNT', key, '(' .. now, '+inf')
-  local score = tonumber(redis.call('ZSCORE', key, request) or 0)
-  local is_held = score > now
+-- A limit as it is, and as it would be with the request.
+local function look_at_window(key, amount, length)
+  local window = window_of(key, length)
+  local newest = window.newest
   return {
-    key = key,
-    remaining = math.max(0, amount - used),
-    reset = used > 0 and lease or 0,
-    is_held = is_held,
-    is_released = score < -now,
-    wait = used - (is_held and 1 or 0) < amount and 0 or slot_wait,
+    wait = window.used < amount and 0 or wait_of(window, amount),
+    remaining = math.max(0, amount - window.used),
+    reset = newest and free_at(newest, length) - now or 0,
+    remaining_then = amount - window.used - 1,
+    reset_then = free_at(math.max(newest or 0, window.current), length) - now,
+    take = take_window,
+    counted = window,
   }
 end
 
 local function take_slot(slots)
-  if slots.is_released then return end
-  if not slots.is_held then slots.remaining = slots.remaining - 1 end
-  slots.reset = lease
   redis.call('ZREMRANGEBYSCORE', slots.key, -now, now)
-  redis.call('ZADD', slots.key, now + lease, request)
+  redis.call('ZADD', slots.key, now + lease, slots.request)
   redis.call('PEXPIRE', slots.key, lease + EXPIRY_SLACK_MS)
 end
 
-local limits = {}
-local wait, refused = 0, 0
-for i = 1, #KEYS - 1 do
-  local amount, length = tonumber(ARGV[2 * i + 3]), tonumber(ARGV[2 * i + 4])
-  local limit
-  if length > 0 then
-    limit = read_window(KEYS[i + 1], amount, length)
-    limit.take = take_window
-  else
-    limit = read_slots(KEYS[i + 1], amount)
-    limit.take = take_slot
-  end
-  limits[i] = limit
-  if limit.wait > wait then
-    wait, refused = limit.wait, i
-  end
+local function look_at_slots(key, amount, request)
+  local used = redis.call('ZCOUNT', key, '(' .. now, '+inf')
+  local score = tonumber(redis.call('ZSCORE', key, request) or 0)
+  local is_held, is_released = score > now, score < -now
+  local others = is_held and used - 1 or used
+  local remaining, reset = math.max(0, amount - used), used > 0 and lease or 0
+  return {
+    wait = others < amount and 0 or slot_wait,
+    remaining = remaining,
+    reset = reset,
+    remaining_then = (is_held or is_released) and remaining or remaining - 1,
+    reset_then = is_released and reset or lease,
+    take = not is_released and take_slot or nil,
+    counted = { key = key, request = request },
+  }
 end
 
-local answer = { wait > 0 and 0 or 1, wait, refused }
-for _, limit in ipairs(limits) do
-  if wait == 0 then limit.take(limit) end
-  answer[#answer + 1] = limit.remaining
-  answer[#answer + 1] = limit.reset
+local function decide(memory_key, first_key, first_value, count)
+  local request = ARGV[first_value]
+  local limits, wait, refused = {}, 0, 0
+  for i = 1, count do
+    local key = KEYS[first_key + i - 1]
+    local amount = tonumber(ARGV[first_value + 2 * i])
+    local length = tonumber(ARGV[first_value + 2 * i + 1])
+    local limit = length > 0 and look_at_window(key, amount, length)
+      or look_at_slots(key, amount, request)
+    limits[i] = limit
+    if limit.wait > wait then wait, refused = limit.wait, i end
+  end
+  if wait > 0 then
+    local remembered = redis.call('GET', memory_key)
+    if remembered then return remembered end
+    local answer = '0 ' .. wait .. ' ' .. refused
+    for _, limit in ipairs(limits) do
+      answer = answer .. ' ' .. limit.remaining .. ' ' .. limit.reset
+    end
+    return answer
+  end
+  local answer = '1 0 0'
+  for _, limit in ipairs(limits) do
+    answer = answer .. ' ' .. limit.remaining_then .. ' ' .. limit.reset_then
+  end
+  -- Asks whether it was admitted before and remembers that it is now, in one command.
+  local remembered = redis.call('SET', memory_key, answer, 'NX', 'GET', 'PX', memory)
+  if remembered then return remembered end
+  for _, limit in ipairs(limits) do
+    if limit.take then limit.take(limit.counted) end
+  end
+  return answer
 end
-if wait == 0 then
-  redis.call('SET', KEYS[1], table.concat(answer, ' '), 'PX', ARGV[2])
+
+local answers = {}
+local key, value = 1, 4
+while value <= #ARGV do
+  local count = tonumber(ARGV[value + 1])
+  local is_decided, answer = pcall(decide, KEYS[key], key + 1, value, count)
+  if not is_decided then
+    answer = 'error ' .. (type(answer) == 'table' and answer.err or tostring(answer))
+  end
+  answers[#answers + 1] = answer
+  key, value = key + 1 + count, value + 2 + 2 * count
 end
-return answer
+
+for _, window in ipairs(written) do
+  local count = redis.call('HINCRBY', window.key, window.current, window.taken)
+  if window.expired then redis.call('HDEL', window.key, unpack(window.expired)) end
+  -- The end of a slot stands still, so the first that counts in it has set the expiry.
+  if count == window.taken then
+    local reset = free_at(window.newest, window.length) - now
+    redis.call('PEXPIRE', window.key, reset + EXPIRY_SLACK_MS)
+  end
+end
+return answers

@@ -8,7 +8,7 @@ import { type RunningServer, startFaultProxy, startRedis, waitFor } from '@gatew
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { releaseHandler, renewHandler } from '../src/hold-slots.ts';
-import { COMMANDS_IN_FLIGHT_MAX } from '../src/redis-connection.ts';
+import { MESSAGES_IN_FLIGHT_MAX } from '../src/redis-connection.ts';
 import { RedisLimitStore } from '../src/redis-limit-store.ts';
 
 const logger = createLogger('rate-limiter', { level: 'silent' });
@@ -133,15 +133,15 @@ describe('the limiter', () => {
     await expectRecovery();
   });
 
-  test('lets as many commands wait as the bound and refuses one more at once', async () => {
+  test('lets as many messages wait as the bound and refuses one more at once', async () => {
     server.pause();
     try {
-      const waiting = Array.from({ length: COMMANDS_IN_FLIGHT_MAX }, () =>
+      const waiting = Array.from({ length: MESSAGES_IN_FLIGHT_MAX }, () =>
         reserve(newScope()).catch((error: unknown) => error),
       );
       await expect(reserve(newScope())).rejects.toMatchObject({
         code: 'limiter_unavailable',
-        facts: { detail: `${COMMANDS_IN_FLIGHT_MAX} commands wait for Redis already` },
+        facts: { detail: `${MESSAGES_IN_FLIGHT_MAX} messages wait for Redis already` },
       });
       const ends = await Promise.all(waiting);
       const details = ends.map((error) => (error as { facts: { detail: string } }).facts.detail);

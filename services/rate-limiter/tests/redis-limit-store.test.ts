@@ -5,7 +5,7 @@ import { type RunningServer, startRedis, waitFor } from '@gateway/testing';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ADMISSION_MEMORY_MS, RELEASE_MEMORY_MS, SCOPE_MEMBERS_MAX } from '../src/limit-store.ts';
-import { RedisLimitStore } from '../src/redis-limit-store.ts';
+import { MESSAGES_PER_CALL_MAX, RedisLimitStore } from '../src/redis-limit-store.ts';
 import { limitStoreContract } from './limit-store.contract.ts';
 import { slotStoreContract } from './slot-store.contract.ts';
 
@@ -91,6 +91,25 @@ describe('RedisLimitStore', () => {
     await waitFor(() => refused.outage?.includes('NOAUTH'), { what: 'the refusal' });
     await admin.config('SET', 'requirepass', '');
     await waitFor(() => refused.outage === undefined, { what: 'the connection without one' });
+  });
+
+  test('fails for the request alone whose keys hold something else', async () => {
+    const [broken, whole] = [newScope(), newScope()];
+    await admin.set(`rate-limit:{${broken}}:requests:60`, 'no window');
+    const [failing, ...others] = [reserve(broken), reserve(whole), reserve(whole)];
+    await expect(failing).rejects.toMatchObject({ code: 'limiter_unavailable' });
+    const remaining = (await Promise.all(others)).map(({ limits }) => limits[0]?.remaining);
+    expect(remaining).toEqual([999, 998]);
+  });
+
+  test('admits the amount over as many at once as one call takes, and one more', async () => {
+    const scope = newScope();
+    const amount = MESSAGES_PER_CALL_MAX + 1;
+    const replies = await Promise.all(
+      Array.from({ length: amount + 1 }, () => reserve(scope, { amount })),
+    );
+    expect(replies.map(({ allowed }) => allowed)).toEqual([...Array(amount).fill(true), false]);
+    expect(replies.at(-1)?.retryAfterMs).toBeGreaterThan(50_000);
   });
 
   const slotsKey = (scope: string) => `rate-limit:{${scope}}:concurrency`;
