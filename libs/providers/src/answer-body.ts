@@ -6,6 +6,9 @@ import { joinBytes } from './join-bytes.ts';
  */
 export type TakeBytes = (bytes: Uint8Array) => Promise<void> | undefined;
 
+/** A microtask without the resource that `queueMicrotask` makes to follow each of them. */
+const NOW = Promise.resolve();
+
 /** Where the bytes come from. */
 export interface BodySource {
   /** What was held has been taken: more may come. */
@@ -86,7 +89,7 @@ export class AnswerBody {
   #wake(): void {
     if (this.#take === undefined || this.#isBusy || this.#isWoken) return;
     this.#isWoken = true;
-    queueMicrotask(this.#pass);
+    NOW.then(this.#pass);
   }
 
   readonly #pass = () => {
