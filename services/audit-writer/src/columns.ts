@@ -51,15 +51,16 @@ export const FINISHED = {
   finished_order: 'text',
 } as const satisfies Columns;
 
-export const REQUEST = {
-  request_id: 'uuid',
-  deadline_at: 'timestamptz',
-  ...FACTS,
-  ...FINISHED,
-} as const satisfies Columns;
+/** The parts of a row of `requests`: a row comes from as many objects. */
+export const REQUEST_PARTS = [
+  { request_id: 'uuid', deadline_at: 'timestamptz' },
+  FACTS,
+  FINISHED,
+] as const satisfies Columns[];
 
-export const ATTEMPT = {
-  request_id: 'uuid',
+export const REQUEST: Columns = Object.assign({}, ...REQUEST_PARTS);
+
+const ATTEMPT_FACTS = {
   attempt: 'integer',
   time: 'timestamptz',
   tenant: 'text',
@@ -83,6 +84,10 @@ export const ATTEMPT = {
   price_date: 'date',
   attempt_order: 'text',
 } as const satisfies Columns;
+
+export const ATTEMPT_PARTS = [{ request_id: 'uuid' }, ATTEMPT_FACTS] as const satisfies Columns[];
+
+export const ATTEMPT: Columns = Object.assign({}, ...ATTEMPT_PARTS);
 
 export const CONTROL = {
   change_id: 'uuid',

@@ -26,19 +26,30 @@ const UTF8_BYTES_MAX = 3;
 /** More than any value that is no text. */
 const SCALAR_BYTES_MAX = 32;
 
-/** The rows of a table, `columns` of each; an absent value is null. */
+type Fields = Readonly<Record<string, Value | undefined>>;
+
+/**
+ * The rows of a table. What a row says lies in several objects, each with the columns of its place in
+ * `parts`; an absent value is null. Joining them first would cost as much as writing them.
+ */
 export function copyRows(
-  columns: Columns,
-  rows: readonly Readonly<Record<string, Value | undefined>>[],
+  parts: readonly Columns[],
+  rows: readonly (readonly object[])[],
 ): Uint8Array<ArrayBuffer> {
   const writer = new CopyWriter(HEADER_BYTES + rows.length * ROW_BYTES);
-  const fields = Object.entries(columns).map(([name, type]) => ({ name, encode: ENCODERS[type] }));
+  const encoders = parts.map((columns) =>
+    Object.entries(columns).map(([name, type]) => ({ name, encode: ENCODERS[type] })),
+  );
+  const count = encoders.flat().length;
   for (const row of rows) {
-    writer.count(fields.length);
-    for (const { name, encode } of fields) {
-      const value = row[name];
-      if (value === null || value === undefined) writer.null();
-      else encode(writer, value);
+    writer.count(count);
+    for (let part = 0; part < encoders.length; part++) {
+      const fields = row[part] as Fields;
+      for (const { name, encode } of encoders[part] ?? []) {
+        const value = fields[name];
+        if (value === null || value === undefined) writer.null();
+        else encode(writer, value);
+      }
     }
   }
   return writer.end();

@@ -8,12 +8,14 @@
  */
 import {
   ATTEMPT,
+  ATTEMPT_PARTS,
   CONTROL,
   type Columns,
   FACTS,
   FINISHED,
   quotedNames,
   REQUEST,
+  REQUEST_PARTS,
 } from './columns.ts';
 import { copyRows } from './copy-rows.ts';
 import type { Statement } from './database.ts';
@@ -32,8 +34,8 @@ export function copyStatements({ states, changes }: Rows): readonly Statement[] 
   const whole = tableRows(isWhole.get(true) ?? []);
   const { requests, attempts } = whole;
   return [
-    ...(requests.length > 0 ? [copyInto('requests', REQUEST, requests)] : []),
-    ...(attempts.length > 0 ? [copyInto('attempts', ATTEMPT, attempts)] : []),
+    ...(requests.length > 0 ? [copyInto('requests', REQUEST_PARTS, requests)] : []),
+    ...(attempts.length > 0 ? [copyInto('attempts', ATTEMPT_PARTS, attempts)] : []),
     ...mergeStatements({ states: isWhole.get(false) ?? [], changes }),
   ];
 }
@@ -45,7 +47,13 @@ export function mergeStatements({ states, changes }: Rows): readonly Statement[]
     ...(requests.length > 0 ? [withRows(MERGE_REQUESTS, REQUEST, requests)] : []),
     ...(attempts.length > 0 ? [withRows(MERGE_ATTEMPTS, ATTEMPT, attempts)] : []),
     ...(changes.length > 0
-      ? [withRows(INSERT_CONTROL, CONTROL, changes.toSorted(byText('change_id')))]
+      ? [
+          withRows(
+            INSERT_CONTROL,
+            CONTROL,
+            changes.toSorted(byText('change_id')).map((change) => [change]),
+          ),
+        ]
       : []),
   ];
 }
@@ -58,35 +66,37 @@ function saysAll({ finished, deadline, attempts }: RequestState): boolean {
   return deadline !== null || finished.ended === 'refused';
 }
 
-type TableRow = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
+/** The objects that hold what a row says. */
+type RowParts = readonly object[];
 
 function tableRows(states: readonly RequestState[]) {
-  const requests: TableRow[] = [];
-  const attempts: TableRow[] = [];
-  for (const state of states.toSorted((a, b) => (a.requestId < b.requestId ? -1 : 1))) {
+  const requests: RowParts[] = [];
+  const attempts: RowParts[] = [];
+  for (const state of states.toSorted(byText('requestId'))) {
     const request_id = state.requestId;
     const finished = state.finished ?? { finished_order: '' };
-    requests.push({ request_id, deadline_at: state.deadline, ...state.facts, ...finished });
-    for (const attempt of state.attempts) attempts.push({ request_id, ...attempt });
+    requests.push([{ request_id, deadline_at: state.deadline }, state.facts, finished]);
+    for (const attempt of state.attempts) attempts.push([{ request_id }, attempt]);
   }
   return { requests, attempts };
 }
 
-function copyInto(table: string, columns: Columns, rows: readonly TableRow[]): Statement {
-  return { copyInto: `${table} (${quotedNames(columns)})`, bytes: copyRows(columns, rows) };
+function copyInto(table: string, parts: readonly Columns[], rows: readonly RowParts[]): Statement {
+  const names = parts.map(quotedNames).join(', ');
+  return { copyInto: `${table} (${names})`, bytes: copyRows(parts, rows) };
 }
 
-function withRows(sql: string, columns: Columns<string>, rows: readonly object[]): Statement {
+function withRows(sql: string, columns: Columns<string>, rows: readonly RowParts[]): Statement {
   const times = Object.keys(columns).filter((name) => columns[name] === 'timestamptz');
-  const asText = (row: object) => {
-    const copy: Record<string, unknown> = { ...row };
+  const joined = rows.map((parts) => {
+    const row: Record<string, unknown> = Object.assign({}, ...parts);
     for (const name of times) {
-      const time = copy[name];
-      if (typeof time === 'number') copy[name] = new Date(time).toISOString();
+      const time = row[name];
+      if (typeof time === 'number') row[name] = new Date(time).toISOString();
     }
-    return copy;
-  };
-  return { sql, parameters: [JSON.stringify(rows.map(asText))] };
+    return row;
+  });
+  return { sql, parameters: [JSON.stringify(joined)] };
 }
 
 function byText<Name extends string>(name: Name) {
