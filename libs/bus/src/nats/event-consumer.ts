@@ -1,7 +1,11 @@
 /**
- * Durable consume: a loop that pulls at most a batch, waits for it to fill or linger, and hands it
- * on. One pull is open at a time, so what waits here is at most one batch, and what is not handed
- * on when the loop is drained goes back at once for another instance.
+ * Durable consume: a loop that waits for one event, lingers while more are stored, then pulls those at
+ * once and hands the batch on. A pull that stayed open meanwhile would have each event sent by itself,
+ * with a write of the server and a wake of this process: measured at one request at a time, 60 of 630 µs
+ * of the server and 50 to 100 of 250 µs of the audit-writer for a request.
+ *
+ * One pull is open at a time, so what waits here is at most one batch, and what is not handed on when
+ * the loop is drained goes back at once for another instance.
  */
 import {
   type ConsumerDefinition,
@@ -58,6 +62,8 @@ export class EventConsumer {
   #pulls = 0;
   /** Messages that the open pull may still bring. */
   #awaited = 0;
+  /** Stored behind the last event received, when that was sent. */
+  #storedBehind = 0;
   #paused = false;
   #stopped = false;
   #running: Promise<void> | undefined;
@@ -91,38 +97,48 @@ export class EventConsumer {
   }
 
   async #run(): Promise<void> {
+    const { batchMax } = this.#setup.options;
     while (!this.#stopped) {
-      this.#pull();
       if (this.#buffer.length === 0) {
+        this.#pull({ batch: 1, expires: nanos(PULL_EXPIRES_MS) }, PULL_EXPIRES_MS);
         await this.#woken();
         continue;
       }
-      await this.#linger();
+      if (this.#buffer.length + this.#storedBehind < batchMax) await this.#linger();
+      await this.#pullStored(batchMax - this.#buffer.length);
       if (this.#stopped) return;
-      await this.#handle(this.#buffer.splice(0, this.#setup.options.batchMax));
+      await this.#handle(this.#buffer.splice(0, batchMax));
     }
   }
 
-  #pull(): void {
-    const { keeper, definition, options, clock } = this.#setup;
-    const room = options.batchMax - this.#buffer.length;
+  /** What is there now, at most so many. */
+  async #pullStored(countMax: number): Promise<void> {
+    if (this.#stopped || countMax <= 0) return;
+    this.#pull({ batch: countMax, no_wait: true }, 0);
+    while (!this.#stopped && this.#awaited > 0) await this.#woken();
+  }
+
+  #pull(request: { batch: number; expires?: number; no_wait?: boolean }, expiresMs: number): void {
+    const { keeper, definition, clock } = this.#setup;
     const { connection } = keeper;
-    if (this.#awaited > 0 || this.#paused || room <= 0 || connection === undefined) return;
-    this.#awaited = room;
+    if (this.#awaited > 0 || this.#paused || connection === undefined) return;
+    this.#awaited = request.batch;
     this.#pulls += 1;
     const subject = jetStreamSubjects.pull(definition.stream, definition.durable);
-    const payload = encodeJson({ batch: room, expires: nanos(PULL_EXPIRES_MS) });
-    connection.publish(subject, payload, { reply: `${this.#inbox}.${this.#pulls}` });
+    connection.publish(subject, encodeJson(request), { reply: `${this.#inbox}.${this.#pulls}` });
     this.#callOffGuard();
-    this.#callOffGuard = clock.after(PULL_EXPIRES_MS + PULL_GRACE_MS, () => this.#pullEnded());
+    this.#callOffGuard = clock.after(expiresMs + PULL_GRACE_MS, () => this.#pullEnded());
   }
 
   #received(message: Msg): void {
     const status = message.headers?.code ?? 0;
     if (status === 0) {
-      this.#buffer.push(new EventDelivery(message, this.#setup.definition, this.#setup.mux));
-      this.#awaited = Math.max(0, this.#awaited - 1);
-      this.#wake();
+      const delivery = new EventDelivery(message, this.#setup.definition, this.#setup.mux);
+      this.#buffer.push(delivery);
+      this.#storedBehind = delivery.storedBehind;
+      // A pull of what is there ends with the last of it; what was asked for again may still follow.
+      this.#awaited = this.#storedBehind === 0 ? 0 : Math.max(0, this.#awaited - 1);
+      if (this.#awaited === 0 || this.#buffer.length === 1) this.#wake();
       return;
     }
     // The end of an earlier pull says nothing about the open one.
@@ -156,12 +172,12 @@ export class EventConsumer {
 
   async #linger(): Promise<void> {
     const { clock, options } = this.#setup;
-    let waiting = true;
+    let isOver = false;
     const callOff = clock.after(options.lingerMs, () => {
-      waiting = false;
+      isOver = true;
       this.#wake();
     });
-    while (waiting && !this.#stopped && this.#awaited > 0) await this.#woken();
+    while (!isOver && !this.#stopped) await this.#woken();
     callOff();
   }
 

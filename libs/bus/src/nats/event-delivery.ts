@@ -13,19 +13,33 @@ const ACKNOWLEDGE = '+ACK';
 const REFUSE = '-NAK';
 const TERMINATE = '+TERM';
 
+interface DeliveryPosition {
+  readonly deliveries: number;
+  readonly sequence: number;
+  /** Stored behind it and not delivered yet. */
+  readonly storedBehind: number;
+}
+
 /**
- * Deliveries and stream sequence in the reply subject of a JetStream message: `$JS.ACK.<stream>.
- * <consumer>.<deliveries>.<sequence>…`, with domain and account before the stream in newer servers.
+ * What the reply subject of a JetStream message says: `$JS.ACK.<stream>.<consumer>.<deliveries>.
+ * <sequence>.<consumer sequence>.<time>.<stored behind>`, with domain and account before the stream in
+ * newer servers.
  */
-export function deliveryPosition(reply: string): { deliveries: number; sequence: number } {
+export function deliveryPosition(reply: string): DeliveryPosition {
   const tokens = reply.split('.');
   const at = tokens.length === 9 ? 4 : 6;
-  return { deliveries: Number(tokens[at]), sequence: Number(tokens[at + 1]) };
+  return {
+    deliveries: Number(tokens[at]),
+    sequence: Number(tokens[at + 1]),
+    storedBehind: Number(tokens[at + 4]),
+  };
 }
 
 export class EventDelivery implements Delivery {
   readonly bytes: Uint8Array;
   readonly deliveries: number;
+  readonly storedBehind: number;
+  readonly #sequence: number;
   readonly #message: Msg;
   readonly #definition: ConsumerDefinition;
   readonly #mux: RequestMux;
@@ -36,7 +50,10 @@ export class EventDelivery implements Delivery {
     this.#definition = definition;
     this.#mux = mux;
     this.bytes = message.data;
-    this.deliveries = deliveryPosition(message.reply ?? '').deliveries;
+    const { deliveries, sequence, storedBehind } = deliveryPosition(message.reply ?? '');
+    this.deliveries = deliveries;
+    this.storedBehind = storedBehind;
+    this.#sequence = sequence;
   }
 
   get isSettled(): boolean {
@@ -69,9 +86,8 @@ export class EventDelivery implements Delivery {
   async quarantine(reason: string): Promise<void> {
     if (this.#settled) return;
     const { stream, durable } = this.#definition;
-    const { sequence } = deliveryPosition(this.#message.reply ?? '');
     const stored = headers();
-    stored.set(headerNames.messageId, `${stream}:${durable}:${sequence}`);
+    stored.set(headerNames.messageId, `${stream}:${durable}:${this.#sequence}`);
     stored.set(headerNames.quarantineReason, headerText(reason));
     stored.set(headerNames.originalSubject, this.#message.subject);
     await publishDurably(this.#mux, {
