@@ -15,6 +15,7 @@ import { RetryBudget } from '../../services/ingress/src/retry-budget.ts';
 import { StoredAnswers } from '../../services/ingress/src/stored-answers.ts';
 import { AnswerBudget } from '../../services/provider-worker/src/answer-budget.ts';
 import { attempt } from '../../services/provider-worker/src/attempt.ts';
+import { CutOff } from '../../services/provider-worker/src/cut-off.ts';
 import { ProviderBreakers } from '../../services/provider-worker/src/provider-breakers.ts';
 import type { ProviderDirectory } from '../../services/provider-worker/src/provider-directory.ts';
 import { releaseHandler, renewHandler } from '../../services/rate-limiter/src/hold-slots.ts';
@@ -106,7 +107,7 @@ export function beginWorker(gateway: Gateway, { bus }: Incarnation): () => void 
     ...{ bus, logger: SILENT, directory: directory as unknown as ProviderDirectory },
     breakers: new ProviderBreakers(SILENT),
     answers: new AnswerBudget(),
-    cutOff: new AbortController().signal,
+    cutOff: new CutOff(new AbortController().signal),
   };
   for (const { name } of gateway.configuration.providers) {
     const options = { concurrencyMax: WORKER_CONCURRENCY };

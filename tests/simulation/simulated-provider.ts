@@ -1,5 +1,6 @@
 /** Model providers that keep their own ledger. Each piece of an answer names the call that it is of. */
 import { GatewayError } from '@gateway/protocol';
+import type { TakeBytes } from '../../libs/providers/src/answer-body.ts';
 import type { Provider, ProviderAnswer, SendOptions } from '../../libs/providers/src/provider.ts';
 import { virtualSleep } from './replaced-globals.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -83,7 +84,7 @@ export class SimulatedProviders {
     return {
       status: call.status,
       headers,
-      body,
+      read: (take) => readEach(body, take, signal),
       readAll: () => collect(body),
       readStart: () => collect(body),
     };
@@ -163,6 +164,23 @@ async function wait(delayMs: number, signal: AbortSignal): Promise<void> {
 
 async function* pieces(texts: readonly string[]) {
   for (const text of texts) yield encoder.encode(text);
+}
+
+/** What waits in `take` ends with the signal, as the client of a provider has it. */
+async function readEach(
+  body: AsyncIterable<Uint8Array>,
+  take: TakeBytes,
+  signal: AbortSignal,
+): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => {});
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    for await (const bytes of body) await Promise.race([take(bytes), aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 async function collect(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
