@@ -138,6 +138,28 @@ test('waits with an event that finds no room, while later ones are stored', asyn
   await expect(readdir(refused)).rejects.toThrow('ENOENT');
 });
 
+test('brings what is smaller past an event without room in batches', async () => {
+  const smallIds = Array.from({ length: 100 }, (_, index) => `small-${index}`);
+  const stored: string[] = [];
+  let rounds = 0;
+  const { spool } = await replaying(['large', ...smallIds], {
+    store: async ({ id }) => {
+      if (id !== 'large') {
+        stored.push(id);
+        return;
+      }
+      rounds += 1;
+      throw new GatewayError('audit_unavailable', 'full');
+    },
+    isRefusal: () => false,
+    isFull: () => true,
+  });
+  await waitFor(() => spool.events === 1, { what: 'all but the large event' });
+  expect(stored).toEqual(smallIds);
+  // Two to begin with, then 63 at most.
+  expect(rounds).toBeLessThanOrEqual(5);
+});
+
 test('keeps refused events up to the bound, and none past it', async () => {
   const directory = join(await temporaryDirectory(), 'refused');
   const refused = new RefusedEvents(directory);

@@ -42,6 +42,9 @@ export interface SpoolReplaySetup {
   readonly replayed: (source: SpoolDirectory, count: number) => void;
 }
 
+/** `passed`: what is left found no room, and something smaller did. `failed`: to be told by the oldest. */
+type RoundOutcome = 'settled' | 'passed' | 'failed';
+
 export class SpoolReplay {
   readonly #setup: SpoolReplaySetup;
   /** How often an event failed while a later one was stored. */
@@ -80,19 +83,23 @@ export class SpoolReplay {
     while (!this.#stopped) {
       const source = this.#setup.sources().find(({ events }) => events > 0);
       if (source === undefined) await this.#idle();
-      else if (await this.#round(source)) {
-        this.#countMax = BATCH_COUNT_MAX;
-        this.#retryMs = REPLAY_RETRY_MS_MIN;
-      } else {
-        this.#countMax = PROBE_COUNT;
-        await this.#pause(this.#retryMs);
-        this.#retryMs = Math.min(this.#retryMs * 2, REPLAY_RETRY_MS_MAX);
-      }
+      else await this.#adapt(await this.#round(source));
     }
   }
 
-  /** False when something is left to be tried again. */
-  async #round(source: SpoolDirectory): Promise<boolean> {
+  async #adapt(outcome: RoundOutcome): Promise<void> {
+    if (outcome === 'failed') {
+      this.#countMax = PROBE_COUNT;
+      await this.#pause(this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, REPLAY_RETRY_MS_MAX);
+      return;
+    }
+    this.#countMax = BATCH_COUNT_MAX;
+    this.#retryMs = REPLAY_RETRY_MS_MIN;
+    if (outcome === 'passed') await this.#pause(this.#retryMs);
+  }
+
+  async #round(source: SpoolDirectory): Promise<RoundOutcome> {
     const { port, logger, replayed } = this.#setup;
     try {
       const messages = await source.oldest(this.#countMax);
@@ -112,10 +119,12 @@ export class SpoolReplay {
       }
       if (settled.size > 0) await source.settle(settled);
       replayed(source, settled.size);
-      return settled.size === messages.length;
+      if (settled.size === messages.length) return 'settled';
+      const isOnlyFull = errors.every((error) => error === undefined || port.isFull(error));
+      return isOnlyFull && settled.size > 0 ? 'passed' : 'failed';
     } catch (error) {
       logger.error({ error, path: source.path }, 'spooled events cannot be replayed');
-      return false;
+      return 'failed';
     }
   }
 
