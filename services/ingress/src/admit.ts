@@ -1,19 +1,21 @@
 /** Everything that a request is refused for before its body is read. */
 import type { IncomingMessage } from 'node:http';
-import { GatewayError, type KeyRecord } from '@gateway/protocol';
-import type { FastifyRequest } from 'fastify';
+import { GatewayError } from '@gateway/protocol';
 import { authenticate } from './authenticate.ts';
+import { headerLines } from './header-lines.ts';
+import type { Access, IncomingRequest } from './incoming-request.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
 const HEADERS_MAX = 100;
 /** What a host and its port are written with: RFC 3986 §3.2.2. */
 const HOST = /^[\w.~%!$&'()*+,;=:[\]-]+$/;
 
-/** Who may use a route. A route that says nothing is closed. */
-export type Access = KeyRecord['role'] | 'public';
-
 /** Checks the headers, then the key; sets the key that it found. Throws the refusal. */
-export function admit(request: FastifyRequest, access: Access | undefined, keys: KeyDirectory) {
+export function admit(
+  request: IncomingRequest,
+  access: Access | undefined,
+  keys: KeyDirectory,
+): void {
   checkFraming(request.raw);
   if (access === undefined) throw new GatewayError('permission_denied', 'This route is closed.');
   if (access === 'public') return;
@@ -24,11 +26,11 @@ export function admit(request: FastifyRequest, access: Access | undefined, keys:
   });
 }
 
-function checkFraming({ rawHeaders, headersDistinct, headers }: IncomingMessage): void {
+function checkFraming({ rawHeaders, headers }: IncomingMessage): void {
   if (rawHeaders.length / 2 > HEADERS_MAX) {
     throw new GatewayError('headers_too_large', `At most ${HEADERS_MAX} headers are taken.`);
   }
-  if (headersDistinct.host?.length !== 1 || !HOST.test(headers.host ?? '')) {
+  if (headerLines(rawHeaders, 'host').length !== 1 || !HOST.test(headers.host ?? '')) {
     throw badFraming('Exactly one valid Host header is needed.');
   }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {

@@ -14,20 +14,28 @@ const record: KeyRecord = {
 };
 const keys = { find: (text: string) => (text === KEY ? record : undefined) };
 
+/** The headers as Node lists them: each name followed by its value. */
+function listed(headers: Readonly<Record<string, readonly string[] | undefined>>): string[] {
+  return Object.entries(headers).flatMap(([name, values = []]) =>
+    values.flatMap((value) => [name, value]),
+  );
+}
+
 describe('authenticate', () => {
   test.for([
     { authorization: [`Bearer ${KEY}`] },
     { authorization: [`bearer ${KEY}`] },
+    { Authorization: [`Bearer ${KEY}`] },
     { 'x-api-key': [KEY] },
     { 'x-goog-api-key': [KEY] },
     { authorization: [`Bearer ${KEY}`], 'x-api-key': [KEY] },
-  ])('takes %j', (headersDistinct) => {
-    expect(authenticate({ headersDistinct }, keys)).toBe(record);
+  ])('takes %j', (headers) => {
+    expect(authenticate({ rawHeaders: listed(headers) }, keys)).toBe(record);
   });
 
   test('refuses a key in an address of Google’s, even beside a good one, and says where it belongs', () => {
-    const headersDistinct = { 'x-goog-api-key': [KEY] };
-    const ask = (url: string) => authenticate({ headersDistinct, url }, keys);
+    const rawHeaders = listed({ 'x-goog-api-key': [KEY] });
+    const ask = (url: string) => authenticate({ rawHeaders, url }, keys);
     expect(ask('/v1beta/models/m:countTokens?alt=sse')).toBe(record);
     for (const query of [`key=${KEY}`, 'alt=sse&key=x', '%6bey=x', 'key']) {
       expect(() => ask(`/v1beta/models/m:a?${query}`)).toThrowError(/x-goog-api-key/);
@@ -52,9 +60,9 @@ describe('authenticate', () => {
       { 'x-api-key': [''] },
       { cookie: [`key=${KEY}`] },
     ];
-    const said = refused.map((headersDistinct) => {
+    const said = refused.map((headers) => {
       try {
-        return authenticate({ headersDistinct }, keys).id;
+        return authenticate({ rawHeaders: listed(headers) }, keys).id;
       } catch (error) {
         return error;
       }

@@ -1,21 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError, type KeyRecord } from '@gateway/protocol';
+import { headerLines } from './header-lines.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
 const GOOGLE_PREFIX = /^\/v1(beta\/|\/models\/)/;
+const BEARER = /^bearer ([\x21-\x7e]+)$/i;
 
 /**
  * The key that the request's headers name: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.
  * Throws `authentication_failed`, the same for every cause but a key in the address.
  */
 export function authenticate(
-  request: Pick<IncomingMessage, 'headersDistinct' | 'url'>,
+  request: Pick<IncomingMessage, 'rawHeaders' | 'url'>,
   keys: Pick<KeyDirectory, 'find'>,
 ): KeyRecord {
   refuseKeyInAddress(request);
-  const presented = presentedKeys(request);
-  const [text] = presented;
-  const record = presented.size === 1 && text !== undefined ? keys.find(text) : undefined;
+  const text = presentedKey(request);
+  const record = text === undefined ? undefined : keys.find(text);
   if (record) return record;
   throw new GatewayError(
     'authentication_failed',
@@ -27,7 +28,7 @@ export function authenticate(
 /** Google takes a key there; but addresses end up in logs. */
 function refuseKeyInAddress({ url = '' }: Pick<IncomingMessage, 'url'>): void {
   const start = url.indexOf('?');
-  if (!GOOGLE_PREFIX.test(url) || start === -1) return;
+  if (start === -1 || !GOOGLE_PREFIX.test(url)) return;
   if (!new URLSearchParams(url.slice(start)).has('key')) return;
   throw new GatewayError(
     'authentication_failed',
@@ -36,17 +37,16 @@ function refuseKeyInAddress({ url = '' }: Pick<IncomingMessage, 'url'>): void {
   );
 }
 
-/** Clients may send the same key in two headers; two different ones are refused. */
-function presentedKeys({ headersDistinct: headers }: Pick<IncomingMessage, 'headersDistinct'>) {
-  const presented = new Set<string>();
-  const { authorization = [] } = headers;
-  for (const value of authorization) {
-    presented.add(/^bearer ([\x21-\x7e]+)$/i.exec(value)?.[1] ?? '');
-  }
+/** Clients may send the same key in two headers; two different ones are none. */
+function presentedKey({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | undefined {
+  const authorization = headerLines(rawHeaders, 'authorization');
   // The same line twice is no way that clients send a key.
-  if (authorization.length > 1) presented.add('');
-  for (const name of ['x-api-key', 'x-goog-api-key']) {
-    for (const value of headers[name] ?? []) presented.add(value);
-  }
-  return presented;
+  if (authorization.length > 1) return undefined;
+  const presented = [
+    ...authorization.map((value) => BEARER.exec(value)?.[1] ?? ''),
+    ...headerLines(rawHeaders, 'x-api-key'),
+    ...headerLines(rawHeaders, 'x-goog-api-key'),
+  ];
+  const [first] = presented;
+  return presented.every((text) => text === first) ? first : undefined;
 }

@@ -57,14 +57,15 @@ export class LoadGuard implements Disposable {
     if (shortage !== undefined) throw shed(shortage);
   }
 
-  /** Counts a request that runs until the function that is returned is called. */
-  begin(): () => void {
+  /** Counts a request that runs until `end`. */
+  begin(): void {
     this.#running += 1;
     runningRequests.add(1);
-    return () => {
-      this.#running -= 1;
-      runningRequests.add(-1);
-    };
+  }
+
+  end(): void {
+    this.#running -= 1;
+    runningRequests.add(-1);
   }
 
   /** Looks at the process now; it does so by itself every second. */

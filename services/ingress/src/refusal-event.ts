@@ -6,17 +6,17 @@ import {
   NO_USAGE,
   newRequestId,
 } from '@gateway/protocol';
-import type { FastifyRequest } from 'fastify';
+import type { IncomingRequest } from './incoming-request.ts';
 import { USER_AGENT_LENGTH_MAX } from './request-record.ts';
 
 /** The whole record of a request that was refused before its body was read as what it asks for. */
 export function refusalEvent(
-  request: FastifyRequest,
+  request: IncomingRequest,
   error: GatewayError,
   configurationRevision: string,
 ): FinishedEvent {
   const finishedAt = Date.now();
-  const { requestId, receivedAt, method, key, span } = request;
+  const { requestId, receivedAt, raw, key, span } = request;
   return {
     kind: 'finished',
     schema: EVENT_SCHEMA,
@@ -24,13 +24,13 @@ export function refusalEvent(
     receivedAt,
     tenant: key?.tenant ?? '',
     keyId: key?.id ?? '',
-    endpoint: request.routeOptions.url ?? '',
-    method,
+    endpoint: request.route?.url ?? '',
+    method: raw.method ?? '',
     model: '',
     stream: false,
     clientIp: request.clientAddress,
-    userAgent: (request.headers['user-agent'] ?? '').slice(0, USER_AGENT_LENGTH_MAX),
-    ...(span?.traceId !== undefined && { traceId: span.traceId }),
+    userAgent: (raw.headers['user-agent'] ?? '').slice(0, USER_AGENT_LENGTH_MAX),
+    ...(span && { traceId: span.traceId }),
     configurationRevision,
     finishedAt,
     status: error.status,

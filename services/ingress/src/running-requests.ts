@@ -1,15 +1,23 @@
 /** Work that goes on after the framework thinks it is done; disposal waits for all of it. */
 export class RunningRequests implements AsyncDisposable {
-  readonly #running = new Set<Promise<void>>();
+  #running = 0;
+  #allEnded: (() => void) | undefined;
 
-  /** Runs the work, which must not reject. */
   async run(work: () => Promise<void>): Promise<void> {
-    const running = work().finally(() => this.#running.delete(running));
-    this.#running.add(running);
-    await running;
+    this.#running += 1;
+    try {
+      await work();
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) this.#allEnded?.();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    while (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#allEnded = resolve;
+      });
+    }
   }
 }

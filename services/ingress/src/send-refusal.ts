@@ -1,8 +1,8 @@
 /** Sends the error of a request whose handler did not run, or that did not take over its reply. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type GatewayError, newRequestId } from '@gateway/protocol';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorHeaders } from './error-reply.ts';
+import type { ErrorStyle } from './error-style.ts';
 import { openaiErrors } from './error-styles/openai.ts';
 
 /** The rest of a refused body that is read and dropped; a longer one ends the connection. */
@@ -10,35 +10,37 @@ const UNREAD_BYTES_MAX = 64 * 1024;
 /** How long a connection that ends stays open for a client that is still sending. */
 const LINGER_MS = 1_000;
 
+/** A request that is refused, of which little may be known yet. */
+export interface RefusedRequest {
+  readonly raw: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId?: string;
+  /** OpenAI's way where there is no route to say another. */
+  readonly route?: { readonly errors: ErrorStyle } | undefined;
+}
+
 export function sendRefusal(
   error: GatewayError,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  const style = request.routeOptions?.config?.errors ?? openaiErrors;
-  const requestId = request.requestId || newRequestId();
-  const status = style.status(error);
-  const body = JSON.stringify(style.body(error, requestId));
-  const headers = {
+  { raw, response, requestId = newRequestId(), route }: RefusedRequest,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  const style = route?.errors ?? openaiErrors;
+  const body = Buffer.from(JSON.stringify(style.body(error, requestId)));
+  const endsConnection = hasMuchToSend(raw);
+  response.writeHead(style.status(error), {
     'x-request-id': requestId,
     ...errorHeaders(error, 0),
+    ...more,
     'content-type': 'application/json; charset=utf-8',
-  };
-  if (!hasMuchToSend(request.raw)) {
-    return reply.code(status).headers(headers).send(body);
-  }
-  reply.hijack();
-  for (const [name, value] of Object.entries(reply.getHeaders())) {
-    if (value !== undefined) reply.raw.setHeader(name, value);
-  }
-  reply.raw.writeHead(status, {
-    ...headers,
-    'content-length': Buffer.byteLength(body),
-    connection: 'close',
+    'content-length': body.length,
+    ...(endsConnection && { connection: 'close' }),
   });
-  reply.raw.write(body);
-  linger(request.raw, reply.raw);
-  return reply;
+  if (!endsConnection) {
+    response.end(body);
+    return;
+  }
+  response.write(body);
+  linger(raw, response);
 }
 
 /** Whether more of the request may follow than is worth reading to keep the connection. */

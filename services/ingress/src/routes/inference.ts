@@ -1,6 +1,6 @@
 /** The routes that a provider answers: each dialect's address, handed to the one request path. */
 import type { Secret } from '@gateway/runtime';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ClientEdge } from '../client-edge.ts';
 import { ClientReply } from '../client-reply.ts';
 import { chatEdge } from '../edges/chat.ts';
@@ -10,10 +10,10 @@ import { geminiEdge, readGeminiAddress } from '../edges/gemini.ts';
 import { messagesEdge } from '../edges/messages.ts';
 import { responsesEdge } from '../edges/responses.ts';
 import { googleErrors } from '../error-styles/google.ts';
+import type { IncomingRequest } from '../incoming-request.ts';
 import { answerInference, type RequestPath } from '../request-path.ts';
 import type { ClientRequest } from '../request-record.ts';
 import type { RunningRequests } from '../running-requests.ts';
-import { withinSpan } from '../server-span.ts';
 
 /** The dialects by their addresses. `pepper` signs what only a tenant may use again. */
 function edgesOf(pepper: Secret): Readonly<Record<string, ClientEdge>> {
@@ -40,9 +40,14 @@ export function inference(
 ): void {
   const context = { path, running };
   for (const [url, edge] of Object.entries(edgesOf(pepper))) {
-    const config = { access: 'client', errors: edge.errors } as const;
     const asked = { edge, endpoint: url };
-    app.post(url, { config }, (request, reply) => answerOn(context, request, reply, asked));
+    const answer = (request: IncomingRequest, body: Buffer) =>
+      answerOn(context, request, body, asked);
+    const config = { access: 'client', errors: edge.errors, answer } as const;
+    app.post(url, { config }, (request, reply) => {
+      reply.hijack();
+      return answer(request.incoming, bodyOf(request));
+    });
   }
   const config = { access: 'client', errors: googleErrors } as const;
   for (const url of GEMINI_URLS) {
@@ -50,7 +55,8 @@ export function inference(
       const address = readGeminiAddress(request.params['*']);
       const edge = geminiEdge(address, request.query.alt === 'sse');
       const endpoint = url.replace('*', `{model}:${address.method}`);
-      await answerOn(context, request as FastifyRequest, reply, { edge, endpoint });
+      reply.hijack();
+      await answerOn(context, request.incoming, bodyOf(request), { edge, endpoint });
     });
   }
 }
@@ -60,49 +66,56 @@ interface GeminiRoute {
   Querystring: { alt?: unknown };
 }
 
+function bodyOf({ body }: { readonly body: unknown }): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+}
+
 interface Asked {
   readonly edge: ClientEdge;
   /** The address without what a client puts into it, for the audit. */
   readonly endpoint: string;
 }
 
-async function answerOn(
+/** Never rejects. */
+function answerOn(
   { path, running }: { readonly path: RequestPath; readonly running: RunningRequests },
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: IncomingRequest,
+  body: Buffer,
   { edge, endpoint }: Asked,
 ): Promise<void> {
-  const { span } = request;
-  const client = clientRequest(request, endpoint);
-  reply.hijack();
-  const answer = () => answerInference(client, edge, new ClientReply(reply.raw, edge.errors), path);
-  await running.run(async () => {
+  const { span, response, requestId } = request;
+  const answer = () => {
+    const reply = new ClientReply(response, edge.errors);
+    return answerInference(clientRequest(request, body, endpoint), edge, reply, path);
+  };
+  return running.run(async () => {
     try {
-      await (span ? withinSpan(span, answer) : answer());
+      await (span ? span.run(answer) : answer());
     } catch (error) {
       // Nobody else answers a reply that was taken over.
-      path.logger.error({ error, request_id: client.requestId }, 'request not answered');
-      reply.raw.destroy();
+      path.logger.error({ error, request_id: requestId }, 'request not answered');
+      response.destroy();
     }
   });
 }
 
-function clientRequest(request: FastifyRequest, endpoint: string): ClientRequest {
-  const { requestId, receivedAt, key, span, headers } = request;
+function clientRequest(request: IncomingRequest, body: Buffer, endpoint: string): ClientRequest {
+  const { requestId, receivedAt, key, span, clientAddress, raw } = request;
   if (!key) throw new Error('An inference route must not be public.');
+  const { headers } = raw;
   return {
     requestId,
     receivedAt,
     key,
     endpoint,
-    method: request.method,
-    clientIp: request.clientAddress,
+    method: raw.method ?? '',
+    clientIp: clientAddress,
     userAgent: headers['user-agent'] ?? '',
     traceId: span?.traceId,
     header: (name) => {
       const value = headers[name];
       return Array.isArray(value) ? value.join(', ') : value;
     },
-    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+    body,
   };
 }
