@@ -25,8 +25,7 @@ export type {
 export { type InProcessHub, openInProcessHub } from './in-process/hub.ts';
 export { lockDirectory } from './log/directory-lock.ts';
 export { replaceFile } from './log/replace-file.ts';
-export { NatsSetupError } from './nats/connection-keeper.ts';
-export { connectNatsBus } from './nats/nats-bus.ts';
+export { connectNatsBus, provisionNats } from './nats/load-on-use.ts';
 export type { NatsBusOptions } from './nats/nats-bus-options.ts';
-export { type ProvisionOptions, provisionNats } from './nats/provision.ts';
+export type { ProvisionOptions } from './nats/provision.ts';
 export { type BusServiceDefinition, runOnNats } from './nats/run-on-nats.ts';

@@ -9,7 +9,7 @@ import { migrate } from './migrate.ts';
 import { makePartitions } from './partitions.ts';
 import { pause } from './pause.ts';
 import { openPglite } from './pglite.ts';
-import { openPostgres, type PostgresAddress } from './postgres.ts';
+import type { PostgresAddress } from './postgres.ts';
 import { auditUnavailable, queryAudit } from './query.ts';
 import { type Admission, recentAdmissions } from './recent-admissions.ts';
 import { BATCH_MAX, BatchWriter } from './write-batch.ts';
@@ -55,7 +55,7 @@ export async function startAuditWriter(
 ): Promise<AuditWriter> {
   const { bus, logger, health } = context;
   await using resources = new AsyncDisposableStack();
-  const database = openDatabase(settings);
+  const database = await openDatabase(settings);
   resources.defer(() => database.close());
   const outage = new DatabaseOutage(logger);
   let isOpen = false;
@@ -104,8 +104,11 @@ export async function startAuditWriter(
   };
 }
 
-function openDatabase({ database }: AuditWriterSettings): Database {
-  return database.kind === 'postgres' ? openPostgres(database) : openPglite(database.directory);
+/** PostgreSQL's client is loaded where it is used: the embedded gateway starts without. */
+async function openDatabase({ database }: AuditWriterSettings): Promise<Database> {
+  if (database.kind === 'pglite') return openPglite(database.directory);
+  const { openPostgres } = await import('./postgres.ts');
+  return openPostgres(database);
 }
 
 /** False when it was stopped before. */

@@ -4,7 +4,6 @@ import type { ServiceContext } from '@gateway/runtime';
 import { LOOKUP_CONCURRENCY_MAX, lookupHandler } from './lookup.ts';
 import { MemoryResponseStore } from './memory-response-store.ts';
 import type { RedisSettings } from './redis-connection.ts';
-import { RedisResponseStore } from './redis-response-store.ts';
 import type { ResponseStore } from './response-store.ts';
 import { STORE_CONCURRENCY_MAX, storeHandler } from './store.ts';
 
@@ -24,7 +23,7 @@ export async function startCache(
   context: CacheContext,
 ): Promise<AsyncDisposable> {
   await using resources = new AsyncDisposableStack();
-  const store = resources.use(openStore(settings, context));
+  const store = resources.use(await openStore(settings, context));
   if (settings.store.kind === 'redis') {
     resources.use(context.health.register('redis', () => store.outage ?? true));
   }
@@ -41,6 +40,12 @@ export async function startCache(
   return resources.move();
 }
 
-function openStore({ store }: CacheSettings, { logger }: CacheContext): ResponseStore {
-  return store.kind === 'redis' ? new RedisResponseStore(store, logger) : new MemoryResponseStore();
+/** Redis' client is loaded where Redis is used: the embedded gateway starts without. */
+async function openStore(
+  { store }: CacheSettings,
+  { logger }: CacheContext,
+): Promise<ResponseStore> {
+  if (store.kind === 'memory') return new MemoryResponseStore();
+  const { RedisResponseStore } = await import('./redis-response-store.ts');
+  return new RedisResponseStore(store, logger);
 }

@@ -10,7 +10,6 @@ import {
 import type { LimitStore } from './limit-store.ts';
 import { MemoryLimitStore, type PastAdmissions } from './memory-limit-store.ts';
 import type { RedisSettings } from './redis-connection.ts';
-import { RedisLimitStore } from './redis-limit-store.ts';
 import { RESERVE_CONCURRENCY_MAX, reserveHandler } from './reserve.ts';
 
 export interface RateLimiterSettings {
@@ -52,13 +51,17 @@ export async function startRateLimiter(
   return resources.move();
 }
 
-/** A store that could be reached is, before requests are taken: the peers had answered them. */
+/**
+ * A store that could be reached is, before requests are taken: the peers had answered them. Redis' client
+ * is loaded where Redis is used: the embedded gateway starts without.
+ */
 async function openStore(
   { store }: RateLimiterSettings,
   { logger }: RateLimiterContext,
 ): Promise<LimitStore> {
   if (store.kind === 'memory')
     return new MemoryLimitStore({ ...(store.past && { past: store.past }) });
+  const { RedisLimitStore } = await import('./redis-limit-store.ts');
   const redis = new RedisLimitStore(store, logger);
   await redis.tried;
   return redis;

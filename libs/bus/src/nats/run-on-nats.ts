@@ -10,7 +10,7 @@ import {
   type SpoolSettings,
 } from '@gateway/runtime';
 import type { Bus } from '../bus.ts';
-import { connectNatsBus } from './nats-bus.ts';
+import { connectNatsBus } from './load-on-use.ts';
 
 export interface BusServiceDefinition<Settings> {
   readonly name: ServiceName;
