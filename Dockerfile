@@ -37,6 +37,8 @@ RUN mkdir -p /var/log/gateway /var/lib/gateway && chown 65532:65532 /var/log/gat
 USER 65532:65532
 # Last, so that the images of all services share the layers above.
 ARG SERVICE=all-in-one
+# As infra/npm/memory-settings.mjs explains them.
+ENV NODE_OPTIONS=--expose-gc MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 ENV NODE_ENV=production SERVICE=${SERVICE} GATEWAY_DATA_DIR=/var/lib/gateway GATEWAY_SPOOL_DIR=/var/lib/gateway/spool
 # exec, so that node is process 1 and gets the signals.
 CMD ["sh", "-c", "exec node services/$SERVICE/src/main.ts"]

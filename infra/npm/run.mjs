@@ -4,8 +4,9 @@
  *
  *   node infra/npm/run.mjs [--production] FILE [argument…]
  *
- * Not npm's `pre` scripts: npm skips those where `ignore-scripts` is set, as it is here. In the very
- * command that installs, an older Node may run this; the file then gets a process of its own.
+ * Not npm's `pre` scripts: npm skips those where `ignore-scripts` is set, as it is here. The file takes
+ * the place of this process, with the flags and the environment that it needs from its start. Where
+ * that cannot be (Windows, an older Node), it runs in this process, or in one below.
  */
 import { spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
@@ -14,27 +15,12 @@ import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ensureInstalled } from './install.mjs';
-
-const SHELL_POLL_MS = 200;
+import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from './memory-settings.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
-/**
- * A signal to npm ends the shell between npm and this process, which passes nothing on. So the end of
- * the shell counts as the signal.
- */
-function endWithShell() {
-  const shell = process.ppid;
-  const watch = setInterval(() => {
-    if (process.ppid === shell) return;
-    clearInterval(watch);
-    process.kill(process.pid, 'SIGTERM');
-  }, SHELL_POLL_MS);
-  watch.unref();
-}
-
-/** Runs the command in this process' place: same streams, same signals, same end. */
-function replaceBy(command, commandArguments) {
+/** Runs the command below this process: same streams, same signals, same end. */
+function runBelow(command, commandArguments) {
   const child = spawn(command, commandArguments, { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.kill(signal));
@@ -50,14 +36,27 @@ const commandArguments = process.argv.slice(2);
 const isProduction = commandArguments[0] === '--production';
 if (isProduction) commandArguments.shift();
 const [file = '', ...rest] = commandArguments;
-if (process.env.npm_lifecycle_event !== undefined && process.platform !== 'win32') endWithShell();
+const path = resolve(file);
+const watchesShell = process.env.npm_lifecycle_event !== undefined && process.platform !== 'win32';
+const shellWatch = new URL('end-with-shell.mjs', import.meta.url).href;
+const compileCache = join(root, 'node_modules/.cache/node-compile-cache');
 const node = ensureInstalled(isProduction);
+if (process.execve !== undefined && process.platform !== 'win32') {
+  const flags = [...process.execArgv, ...(isProduction ? MEMORY_FLAGS : [])];
+  if (watchesShell) flags.push('--import', shellWatch);
+  const environment = {
+    // Saves compiling, and taking the types away, on every start but the first.
+    NODE_COMPILE_CACHE: compileCache,
+    ...(isProduction && MEMORY_ENVIRONMENT),
+    ...process.env,
+  };
+  process.execve(node, [node, ...flags, path, ...rest], environment);
+}
+if (watchesShell) await import(shellWatch);
 if (node === realpathSync(process.execPath)) {
-  const path = resolve(file);
   process.argv.splice(1, process.argv.length, path, ...rest);
-  // Saves compiling, and taking the types away, on every start but the first.
-  module.enableCompileCache?.(join(root, 'node_modules/.cache/node-compile-cache'));
+  module.enableCompileCache?.(compileCache);
   await import(pathToFileURL(path).href);
 } else {
-  replaceBy(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
+  runBelow(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
 }

@@ -41,8 +41,9 @@ export async function readDockerfile(): Promise<Dockerfile> {
   return {
     copies,
     environment: Object.fromEntries(
-      last('ENV')
-        .split(' ')
+      instructions
+        .filter(({ name }) => name === 'ENV')
+        .flatMap(({ rest }) => rest.split(' '))
         .map((pair) => pair.split('=') as [string, string]),
     ),
     command: JSON.parse(last('CMD')),

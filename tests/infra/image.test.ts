@@ -20,6 +20,7 @@ import {
 } from '@gateway/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from '../../infra/npm/memory-settings.mjs';
 import { readCompose, readEnvironmentFile } from './compose-file.ts';
 import {
   buildContext,
@@ -70,6 +71,12 @@ describe('Dockerfile', () => {
     const context = await buildContext();
     const unwanted = /\.test\.ts$|\/tests\/|\.env|^\.data|libs\/testing\/src/;
     expect(context.filter((path) => unwanted.test(path))).toEqual([]);
+  });
+
+  test('keeps memory small in the way of npm start', () => {
+    const { NODE_OPTIONS, ...environment } = dockerfile.environment;
+    expect(NODE_OPTIONS?.split(' ')).toEqual(MEMORY_FLAGS);
+    expect(environment).toMatchObject(MEMORY_ENVIRONMENT);
   });
 
   test('runs as a user that is not root', () => {

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { repositoryRoot, waitFor } from '@gateway/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from '../../infra/npm/memory-settings.mjs';
 
 /** Says what it was started as, and lives until a signal that it can take. */
 const PROGRAM = `
@@ -23,6 +24,9 @@ print(JSON.stringify({
   arguments: process.argv.slice(2),
   path: process.argv[1],
   node: process.execPath,
+  flags: process.execArgv,
+  MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX,
+  MALLOC_TRIM_THRESHOLD_: process.env.MALLOC_TRIM_THRESHOLD_,
 }));
 `;
 
@@ -38,7 +42,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-const RUN = ['infra/npm/run.mjs', '--production', 'program.mjs', 'one', '--two'];
+const RUN = ['infra/npm/run.mjs', '--production', 'program.mjs', 'one', '--two'] as const;
 
 function start(command: string, commandArguments: readonly string[], variables = {}) {
   const child = spawn(command, commandArguments, {
@@ -53,7 +57,7 @@ function start(command: string, commandArguments: readonly string[], variables =
   return { child, line };
 }
 
-test('runs the file in its own process, with its arguments and its exit code', async () => {
+test('gives its place to the file, with its arguments and its exit code', async () => {
   await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
   const { child, line } = start(process.execPath, RUN);
   expect(await line(0)).toEqual({
@@ -61,20 +65,62 @@ test('runs the file in its own process, with its arguments and its exit code', a
     arguments: ['one', '--two'],
     path: join(root, 'program.mjs'),
     node: process.execPath,
+    flags: MEMORY_FLAGS,
+    ...MEMORY_ENVIRONMENT,
   });
   child.kill('SIGTERM');
   expect(await once(child, 'exit')).toEqual([3, null]);
 });
 
-test('runs the file on the installed Node where that is another, and passes signals on', async () => {
+test('keeps the flags and settings that it was given, and adds none to what is no gateway', async () => {
+  await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+  const [script, _production, ...rest] = RUN;
+  const own = start(process.execPath, ['--no-warnings', script, ...rest]);
+  expect(await own.line(0)).toMatchObject({ flags: ['--no-warnings'] });
+  expect(await own.line(0)).not.toHaveProperty('MALLOC_ARENA_MAX');
+  own.child.kill('SIGTERM');
+  const set = start(process.execPath, RUN, { MALLOC_ARENA_MAX: '4' });
+  expect(await set.line(0)).toMatchObject({ MALLOC_ARENA_MAX: '4' });
+  set.child.kill('SIGTERM');
+});
+
+test('gives its place to the installed Node where that is another', async () => {
   const installed = join(root, 'node_modules/.bin/node');
   await cp(process.execPath, installed);
   const { child, line } = start(process.execPath, RUN);
   const started = await line(0);
   expect(started).toMatchObject({ node: await realpath(installed), arguments: ['one', '--two'] });
-  expect(started.pid).not.toBe(child.pid);
+  expect(started.pid).toBe(child.pid);
   child.kill('SIGTERM');
   expect(await once(child, 'exit')).toEqual([3, null]);
+});
+
+describe('on a Node that cannot give its place away', () => {
+  const OLDER = ['--import', 'data:text/javascript,delete process.execve', ...RUN];
+
+  test('runs the file in its own process', async () => {
+    await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+    const { child, line } = start(process.execPath, OLDER);
+    expect(await line(0)).toMatchObject({
+      pid: child.pid,
+      arguments: ['one', '--two'],
+      path: join(root, 'program.mjs'),
+    });
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([3, null]);
+  });
+
+  test('runs it below on the installed Node, and passes signals on', async () => {
+    const installed = join(root, 'node_modules/.bin/node');
+    await cp(process.execPath, installed);
+    const { child, line } = start(process.execPath, OLDER);
+    const started = await line(0);
+    expect(started).toMatchObject({ node: await realpath(installed), arguments: ['one', '--two'] });
+    expect(started).toMatchObject({ flags: MEMORY_FLAGS, ...MEMORY_ENVIRONMENT });
+    expect(started.pid).not.toBe(child.pid);
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([3, null]);
+  });
 });
 
 test('ends when the shell that npm started is ended', async () => {
