@@ -1,6 +1,4 @@
 /** Runs the rounds: each system in turn is started, warmed up, put under every load, and ended. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot, startNodeProcess } from '@gateway/testing';
@@ -13,21 +11,20 @@ import {
   runDriver,
 } from './measure.ts';
 import { measureStarts, type Starts } from './measure-starts.ts';
-import { loadOf, type Piece, SCENARIOS, type Scenario, warmUpLoads } from './scenarios.ts';
+import { type Run, withDirectory } from './run.ts';
+import { loadOf, SCENARIOS, type Scenario, warmUpLoads } from './scenarios.ts';
+import { type Chosen, scenariosOf, type Turn, turnsOf } from './schedule.ts';
 import { startSystem } from './systems/start-system.ts';
-import type { RunningSystem, SystemName } from './systems/system.ts';
+import type { RunningSystem } from './systems/system.ts';
 
 const UPSTREAM = join(repositoryRoot, 'tests/load/upstream-main.ts');
-const IDLE_WAIT_MS = 1_500;
+const IDLE_WAIT_MS = 1_000;
 const IDLE_WINDOW_MS = 2_000;
 export const KEYS_OF_STACK = 100_000;
 /** What fits into the 16 MiB that the embedded gateway's bucket of keys may have. */
 export const KEYS_OF_EMBEDDED = 40_000;
 
-export interface BenchOptions {
-  readonly rounds: number;
-  readonly systems: readonly SystemName[];
-  readonly pieces: readonly Piece[];
+export interface BenchOptions extends Chosen {
   /** 1 for the durations that stand in the scenarios. */
   readonly timeFactor: number;
   /** Gets a CPU profile of every Node process of ours. */
@@ -35,18 +32,16 @@ export interface BenchOptions {
   readonly print: (text: string) => void;
 }
 
-/** One system in one round. */
-export interface Round {
-  readonly system: SystemName;
-  /** Such as `traced-1`; `plain` for the settings that all loads are run with. */
-  readonly variant: Variant;
-  readonly round: number;
+/** What one turn gave. */
+export interface Round extends Turn {
+  readonly processes: Parts;
+  readonly warmUpRequests: number;
   readonly idleMicrosecondsPerSecond: number;
   readonly idleBytesByPart: Parts;
   readonly measurements: Readonly<Record<string, Measurement>>;
+  /** Why the turn ended early; what was measured until then counts. */
+  readonly broke?: string;
 }
-
-export type Variant = 'plain' | 'traced-1' | 'traced-100' | 'keys';
 
 export interface BenchResults {
   readonly rounds: readonly Round[];
@@ -56,60 +51,33 @@ export interface BenchResults {
   readonly starts: Starts | undefined;
 }
 
-interface Bench extends BenchOptions {
+interface Bench extends BenchOptions, Run {
   readonly upstreamPort: number;
   readonly upstreamPid: number;
   readonly collectorPort: number;
   readonly peerPeak: number;
 }
 
-/** Loads of the variants: enough to see a difference. */
-const OF_VARIANTS = ['plain-16', 'plain-1-open'];
-
-export async function runBench(options: BenchOptions): Promise<BenchResults> {
+export async function runBench(options: BenchOptions, run: Run): Promise<BenchResults> {
   await using upstream = startNodeProcess({ script: UPSTREAM });
   const [, port, collector] = await upstream.waitForLine(/^upstream (\d+) collector (\d+)$/);
   const started = {
     ...options,
+    ...run,
     upstreamPort: Number(port),
     upstreamPid: upstream.pid,
     collectorPort: Number(collector),
   };
   const peerPeak = await calibrate({ ...started, peerPeak: 0 });
-  const rounds = await runRounds({ ...started, peerPeak });
+  const rounds: Round[] = [];
+  for (const turn of turnsOf(options)) rounds.push(await take(turn, { ...started, peerPeak }));
   const isTimed = options.pieces.includes('start') && options.systems.includes('embedded');
   if (isTimed) options.print('second starts of the embedded gateway');
-  const starts = isTimed
-    ? await withDirectory((directory) => measureStarts(started.upstreamPort, directory))
-    : undefined;
+  const starts = isTimed ? await measureStarts(started.upstreamPort, run) : undefined;
   if (upstream.exit !== undefined) {
     throw new Error(`the upstream has ended:\n${upstream.lines.join('\n')}`);
   }
   return { rounds, peerPeak, starts };
-}
-
-async function runRounds(bench: Bench): Promise<readonly Round[]> {
-  const rounds: Round[] = [];
-  for (let round = 1; round <= bench.rounds; round += 1) {
-    for (const system of bench.systems) {
-      rounds.push(await runSystem(bench, { system, round, variant: 'plain' }));
-      for (const variant of variantsOf(bench, system, round)) {
-        rounds.push(await runSystem(bench, { system, round, variant }));
-      }
-    }
-  }
-  return rounds;
-}
-
-function variantsOf(bench: Bench, system: SystemName, round: number): readonly Variant[] {
-  if (system !== 'embedded' && system !== 'stack') return [];
-  // Two rounds tell as much of a difference as three, and each takes its time.
-  const isTraced = bench.pieces.includes('tracing') && (round > 1 || bench.rounds === 1);
-  return [
-    ...(isTraced ? (['traced-1', 'traced-100'] as const) : []),
-    // What so many keys cost does not depend on the round, and loading them takes long.
-    ...(bench.pieces.includes('keys') && round === bench.rounds ? (['keys'] as const) : []),
-  ];
 }
 
 /** The peak of the peer, which sets the rate at which tails are compared. */
@@ -117,57 +85,71 @@ async function calibrate(bench: Bench): Promise<number> {
   const scenario = SCENARIOS.find(({ name }) => name === 'plain-64');
   if (!bench.pieces.includes('plain') || scenario === undefined) return 0;
   bench.print('the peak of the peer');
-  return withDirectory(async (directory) => {
-    await using system = await startSystem('portkey', {
-      upstreamPort: bench.upstreamPort,
-      directory: join(directory, 'portkey'),
-    });
-    await warmUp(system);
-    return (await runDriver(loadOf(scenario, system, bench))).requestsPerSecond;
+  return withDirectory(bench.directory, async (directory) => {
+    await using system = await startSystem('portkey', { ...bench, directory });
+    await warmUp(system, [scenario], bench);
+    return (await runDriver(loadOf(scenario, system, bench), bench)).requestsPerSecond;
   });
 }
 
-interface RoundOptions {
-  readonly system: SystemName;
-  readonly round: number;
-  readonly variant: Variant;
-}
-
-async function runSystem(bench: Bench, { system: name, round, variant }: RoundOptions) {
-  const label = variant === 'plain' ? name : `${name} (${variant})`;
-  bench.print(`round ${round} of ${bench.rounds}: ${label}`);
-  return withDirectory(async (directory): Promise<Round> => {
-    await using system = await startSystem(name, {
-      upstreamPort: bench.upstreamPort,
-      directory: join(directory, name),
-      ...variantSettings(bench, name, variant),
+/** A system that breaks costs its turn and no more; an interruption ends everything. */
+async function take(turn: Turn, bench: Bench): Promise<Round> {
+  const { system, variant, round } = turn;
+  const clock = new Date().toTimeString().slice(0, 8);
+  const settings = variant === 'plain' ? '' : ` (${variant})`;
+  bench.print(`${clock}  round ${round} of ${bench.rounds}: ${system}${settings}`);
+  const measurements: Record<string, Measurement> = {};
+  const result: { -readonly [Name in keyof Round]: Round[Name] } = {
+    ...turn,
+    processes: {},
+    warmUpRequests: 0,
+    idleMicrosecondsPerSecond: Number.NaN,
+    idleBytesByPart: {},
+    measurements,
+  };
+  try {
+    await withDirectory(bench.directory, async (directory) => {
+      await using running = await startSystem(system, {
+        ...bench,
+        directory: join(directory, system),
+        ...settingsOf(turn, bench),
+      });
+      result.processes = running.parts;
+      Object.assign(result, await runTurn(running, turn, bench, measurements));
     });
-    await sleep(IDLE_WAIT_MS);
-    const idleBytesByPart = residentByPart(system);
-    await warmUp(system);
-    const idleMicrosecondsPerSecond = await measureIdle(system, IDLE_WINDOW_MS);
-    const measurements: Record<string, Measurement> = {};
-    for (const scenario of scenariosOf(bench, name, variant)) {
-      const load = loadOf(scenario, system, bench);
-      if (scenario.isPrimed) await runDriver({ ...load, connections: 1, requestsMax: 2 });
-      const measurement = await measure(system, load, { ...bench, idleMicrosecondsPerSecond });
-      measurements[scenario.name] = measurement;
-      bench.print(progress(scenario, measurement));
-    }
-    return {
-      system: name,
-      variant,
-      round,
-      idleMicrosecondsPerSecond,
-      idleBytesByPart,
-      measurements,
-    };
-  });
+    return result;
+  } catch (error) {
+    if (bench.signal.aborted) throw bench.signal.reason;
+    const broke = (error as Error).message;
+    bench.print(`  BROKE: ${broke}`);
+    return { ...result, broke };
+  }
 }
 
-function variantSettings(bench: Bench, system: SystemName, variant: Variant) {
-  const { collectorPort, profileDirectory } = bench;
-  const profiling =
+async function runTurn(
+  system: RunningSystem,
+  turn: Turn,
+  bench: Bench,
+  measurements: Record<string, Measurement>,
+) {
+  const { signal } = bench;
+  await sleep(IDLE_WAIT_MS, undefined, { signal });
+  const idleBytesByPart = residentByPart(system);
+  const scenarios = scenariosOf(turn, bench, bench.peerPeak);
+  const warmUpRequests = await warmUp(system, scenarios, bench);
+  const idleMicrosecondsPerSecond = await measureIdle(system, IDLE_WINDOW_MS, signal);
+  for (const scenario of scenarios) {
+    const load = loadOf(scenario, system, bench);
+    if (scenario.isPrimed) await runDriver({ ...load, connections: 1, requestsMax: 2 }, bench);
+    const measurement = await measure(system, load, { ...bench, idleMicrosecondsPerSecond });
+    measurements[scenario.name] = measurement;
+    bench.print(progress(scenario, measurement));
+  }
+  return { idleBytesByPart, warmUpRequests, idleMicrosecondsPerSecond };
+}
+
+function settingsOf({ system, variant }: Turn, { collectorPort, profileDirectory }: Bench) {
+  const profiling: Readonly<Record<string, string>> =
     profileDirectory === undefined
       ? {}
       : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory}` };
@@ -191,33 +173,13 @@ function variantSettings(bench: Bench, system: SystemName, variant: Variant) {
   }
 }
 
-function scenariosOf(
-  { pieces, peerPeak }: Bench,
-  system: SystemName,
-  variant: Variant,
-): readonly Scenario[] {
-  if (variant !== 'plain') return SCENARIOS.filter(({ name }) => OF_VARIANTS.includes(name));
-  return SCENARIOS.filter(
-    ({ piece, systems, rate }) =>
-      pieces.includes(piece) &&
-      (systems?.includes(system) ?? true) &&
-      // The synced column is about what acknowledgements cost.
-      (system !== 'stack-synced' || piece === 'plain') &&
-      (typeof rate !== 'string' || peerPeak > 0),
-  );
-}
-
-async function warmUp(system: RunningSystem): Promise<void> {
-  for (const load of warmUpLoads(system)) await runDriver(load);
-}
-
-async function withDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
-  try {
-    return await work(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+/** Returns how many requests were answered. */
+async function warmUp(system: RunningSystem, scenarios: readonly Scenario[], run: Run) {
+  let requests = 0;
+  for (const load of warmUpLoads(system, scenarios)) {
+    requests += (await runDriver(load, run)).requests;
   }
+  return requests;
 }
 
 function progress({ title }: Scenario, { load, cpuMicroseconds, isSettled }: Measurement): string {

@@ -1,10 +1,11 @@
 /** The medians of the rounds. */
-import type { BenchResults, Round, Variant } from './bench.ts';
+import type { BenchResults, Round } from './bench.ts';
 import type { Percentiles } from './load.ts';
 import { type Measurement, type Parts, sum } from './measure.ts';
 import { median } from './percentiles.ts';
 import { STREAM_CHUNKS } from './scenarios.ts';
-import type { PartName, SystemName } from './systems/system.ts';
+import type { Variant } from './schedule.ts';
+import type { SystemName } from './systems/system.ts';
 
 export interface Figures {
   has(system: SystemName): boolean;
@@ -23,9 +24,16 @@ export interface Figures {
     pick: (measurement: Measurement) => number,
     variant?: Variant,
   ): number;
+  /** From the plain settings to the variant, in the rounds that have both. */
+  changed(
+    system: SystemName,
+    scenario: string,
+    pick: (measurement: Measurement) => number,
+    variant: Variant,
+  ): { readonly from: number; readonly to: number };
 }
 
-export function figuresOf({ rounds }: BenchResults): Figures {
+export function figuresOf({ rounds }: Pick<BenchResults, 'rounds'>): Figures {
   const chosen = (system: SystemName, variant: Variant) =>
     rounds.filter((round) => round.system === system && round.variant === variant);
   const figure: Figures['figure'] = (system, scenario, pick, variant = 'plain') => {
@@ -38,9 +46,24 @@ export function figuresOf({ rounds }: BenchResults): Figures {
   return {
     has: (system) => chosen(system, 'plain').length > 0,
     figure,
-    ofRounds: (system, pick, variant = 'plain') => median(chosen(system, variant).map(pick)),
+    ofRounds: (system, pick, variant = 'plain') =>
+      median(
+        chosen(system, variant)
+          .map(pick)
+          .filter((value) => !Number.isNaN(value)),
+      ),
     added: (system, scenario, pick, variant) =>
       figure(system, scenario, pick, variant) - figure('direct', scenario, pick),
+    changed: (system, scenario, pick, variant) => {
+      const rounds = chosen(system, variant).map(({ round }) => round);
+      const isOfBoth = (one: Round) => rounds.includes(one.round);
+      const from = chosen(system, 'plain').filter(isOfBoth);
+      const both = figuresOf({ rounds: [...from, ...chosen(system, variant)] });
+      return {
+        from: both.figure(system, scenario, pick),
+        to: both.figure(system, scenario, pick, variant),
+      };
+    },
   };
 }
 
@@ -62,19 +85,24 @@ export function mebibytes(parts: Parts): number {
   return sum(parts) / BYTES_PER_MEBIBYTE;
 }
 
-/** What a request costs in each process, in microseconds, the most first. */
-export function cpuOfParts(
-  { figure }: Figures,
+/** What a request costs in each process of a system, or each thread, in microseconds, the most first. */
+export function cpuOfEach(
+  { rounds }: Pick<BenchResults, 'rounds'>,
   system: SystemName,
   scenario: string,
-  names: readonly PartName[],
-): readonly (readonly [name: PartName, microseconds: number])[] {
-  return names
-    .map((name) => {
-      const pick = ({ cpuMicrosecondsByPart, load }: Measurement) =>
-        (cpuMicrosecondsByPart[name] ?? Number.NaN) / load.requests;
-      return [name, figure(system, scenario, pick)] as const;
-    })
-    .filter(([, microseconds]) => !Number.isNaN(microseconds))
-    .sort(([, one], [, other]) => other - one);
+  of: 'cpuMicrosecondsByPart' | 'cpuMicrosecondsByThread',
+): ReadonlyMap<string, number> {
+  const measurements = rounds
+    .filter((round) => round.system === system && round.variant === 'plain')
+    .flatMap((round) => round.measurements[scenario] ?? [])
+    .filter(({ load }) => load.requests > 0);
+  const names = new Set(measurements.flatMap((one) => Object.keys(one[of])));
+  const each = [...names].map((name) => {
+    const times = measurements.map((one) => {
+      const used: Readonly<Record<string, number>> = one[of];
+      return (used[name] ?? 0) / one.load.requests;
+    });
+    return [name, median(times)] as const;
+  });
+  return new Map(each.sort(([, one], [, other]) => other - one));
 }

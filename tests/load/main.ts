@@ -4,13 +4,15 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { repositoryRoot } from '@gateway/testing';
 import { type BenchOptions, runBench } from './bench.ts';
+import { runCommand, wholeNumber } from './command.ts';
 import { describeMachine } from './machine.ts';
-import { report } from './report.ts';
+import { RUN_FILE } from './profile-report.ts';
+import { report, targetsOf } from './report.ts';
+import { inRun } from './run.ts';
 import { PIECES } from './scenarios.ts';
 import { SYSTEM_NAMES } from './systems/system.ts';
 import { writeSection } from './write-section.ts';
 
-const USAGE_EXIT_CODE = 64;
 const ROUNDS_MAX = 20;
 const ROUNDS = 3;
 const QUICK_TIME_FACTOR = 0.4;
@@ -18,8 +20,9 @@ const QUICK_TIME_FACTOR = 0.4;
 const help = `Usage: npm run bench -- [--quick] [--rounds ${ROUNDS}] [--systems A,B] [--pieces A,B]
          [--output .data/bench.json] [--document] [--profile DIR]
 
-Measures the embedded gateway and the stack beside Portkey's gateway: CPU, latency, peak, memory.
-Nothing else should run on the machine. Everything takes about 20 minutes, --quick about 3.
+Measures the embedded gateway and the stack beside Portkey's gateway and a bare proxy: CPU, latency,
+peak, memory. Nothing else should run on the machine. Everything takes about 16 minutes, --quick
+about 4.
 
   --quick      one short round of the loads, without tracing, keys, starts and the synced stack
   --rounds     how often each system is measured; the table has the medians
@@ -27,7 +30,8 @@ Nothing else should run on the machine. Everything takes about 20 minutes, --qui
   --pieces     of ${PIECES.join(', ')}
   --output     where the figures go as JSON
   --document   writes the tables to docs/performance.md; a run of everything does that by itself
-  --profile    where each Node process of ours leaves a CPU profile when it ends
+  --profile    where each Node process of ours leaves a CPU profile when it ends;
+               node tests/load/profile-main.ts DIR reads them
 `;
 
 const { values } = parseArgs({
@@ -56,13 +60,9 @@ function chosen<Name extends string>(
 }
 
 function options(): BenchOptions {
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : ROUNDS));
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX) {
-    throw new RangeError(`--rounds must be a whole number from 1 to ${ROUNDS_MAX}`);
-  }
   return {
-    rounds,
-    systems: chosen('systems', SYSTEM_NAMES, ['direct', 'embedded', 'stack', 'portkey']),
+    rounds: wholeNumber(values.rounds ?? String(values.quick ? 1 : ROUNDS), ROUNDS_MAX),
+    systems: chosen('systems', SYSTEM_NAMES, ['direct', 'bare', 'embedded', 'stack', 'portkey']),
     pieces: chosen('pieces', PIECES, ['plain', 'prompts', 'streams', 'cache', 'refusals']),
     timeFactor: values.quick ? QUICK_TIME_FACTOR : 1,
     profileDirectory: values.profile && resolve(repositoryRoot, values.profile),
@@ -73,10 +73,14 @@ function options(): BenchOptions {
 async function main(): Promise<void> {
   const chosenOptions = options();
   const machine = describeMachine();
-  const results = await runBench(chosenOptions);
+  const results = await inRun((run) => runBench(chosenOptions, run));
   const output = resolve(repositoryRoot, values.output);
   mkdirSync(dirname(output), { recursive: true });
-  writeFileSync(output, `${JSON.stringify({ machine, ...results }, undefined, 1)}\n`);
+  const targets = targetsOf(results);
+  const text = `${JSON.stringify({ machine, targets, ...results }, undefined, 1)}\n`;
+  writeFileSync(output, text);
+  const { profileDirectory } = chosenOptions;
+  if (profileDirectory !== undefined) writeFileSync(join(profileDirectory, RUN_FILE), text);
   const tables = report(results, machine);
   process.stdout.write(`\n${tables}\n\nThe figures of every round are in ${output}.\n`);
   const { systems, pieces, rounds } = chosenOptions;
@@ -90,14 +94,5 @@ async function main(): Promise<void> {
   }
 }
 
-if (values.help) {
-  process.stdout.write(help);
-} else {
-  try {
-    await main();
-  } catch (error) {
-    const isUsage = error instanceof RangeError;
-    process.stderr.write(`${isUsage ? error.message : (error as Error).stack}\n`);
-    process.exitCode = isUsage ? USAGE_EXIT_CODE : 1;
-  }
-}
+if (values.help) process.stdout.write(help);
+else await runCommand(main);

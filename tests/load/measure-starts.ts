@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot, startNodeProcess } from '@gateway/testing';
 import { residentByPart, sum } from './measure.ts';
+import { type Run, unlessAborted, withDirectory } from './run.ts';
 import { startEmbedded } from './systems/embedded.ts';
 
 const STARTS = 5;
+const DATABASE_OPENINGS = 3;
 const IDLE_WAIT_MS = 2_000;
 const DATABASE = join(repositoryRoot, 'tests/load/database-memory-main.ts');
 
@@ -17,23 +19,25 @@ export interface Starts {
 }
 
 /** With everything as a first start and its requests left it in the directory. */
-export async function measureStarts(upstreamPort: number, directory: string): Promise<Starts> {
-  const gateway = join(directory, 'embedded');
-  const starts = { readyAfterMs: [], idleBytes: [], databaseBytes: [] } as {
-    readonly [name in keyof Starts]: number[];
-  };
-  for (let start = 0; start <= STARTS; start += 1) {
-    await using system = await startEmbedded({ upstreamPort, directory: gateway });
-    await sleep(IDLE_WAIT_MS);
-    if (start === 0) continue;
-    starts.readyAfterMs.push(system.readyAfterMs);
-    starts.idleBytes.push(sum(residentByPart(system)));
-  }
-  for (let start = 0; start < STARTS; start += 1) {
-    const arguments_ = [join(gateway, 'audit')];
-    await using database = startNodeProcess({ script: DATABASE, arguments: arguments_ });
-    const [, bytes] = await database.waitForLine(/^added (\d+)$/);
-    starts.databaseBytes.push(Number(bytes));
-  }
-  return starts;
+export function measureStarts(upstreamPort: number, { directory, signal }: Run): Promise<Starts> {
+  return withDirectory(directory, async (own) => {
+    const gateway = join(own, 'embedded');
+    const starts = { readyAfterMs: [], idleBytes: [], databaseBytes: [] } as {
+      readonly [name in keyof Starts]: number[];
+    };
+    for (let start = 0; start <= STARTS; start += 1) {
+      await using system = await startEmbedded({ upstreamPort, directory: gateway, signal });
+      await sleep(IDLE_WAIT_MS, undefined, { signal });
+      if (start === 0) continue;
+      starts.readyAfterMs.push(system.readyAfterMs);
+      starts.idleBytes.push(sum(residentByPart(system)));
+    }
+    for (let opening = 0; opening < DATABASE_OPENINGS; opening += 1) {
+      const arguments_ = [join(gateway, 'audit')];
+      await using database = startNodeProcess({ script: DATABASE, arguments: arguments_ });
+      const [, bytes] = await unlessAborted(database.waitForLine(/^added (\d+)$/), signal);
+      starts.databaseBytes.push(Number(bytes));
+    }
+    return starts;
+  });
 }

@@ -1,11 +1,17 @@
 /** Puts one load on one system and says what it cost. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot, startNodeProcess } from '@gateway/testing';
+import type { TimeWindow } from './cpu-profile.ts';
 import type { Load, LoadResult } from './load.ts';
-import { cpuMicroseconds, machineCpuMicroseconds, residentBytes } from './process-accounts.ts';
+import {
+  cpuMicroseconds,
+  cpuMicrosecondsByThread,
+  machineCpuMicroseconds,
+  residentBytes,
+} from './process-accounts.ts';
+import { type Run, unlessAborted, withDirectory } from './run.ts';
 import type { PartName, RunningSystem } from './systems/system.ts';
 
 const ANSWER_TIMEOUT_MS = 120_000;
@@ -23,6 +29,10 @@ export interface Measurement {
   /** Of every process, from the first request until all its work is done, the ledger's too. */
   readonly cpuMicroseconds: number;
   readonly cpuMicrosecondsByPart: Parts;
+  /** Of a system that is one process; empty for others. Threads of one name count together. */
+  readonly cpuMicrosecondsByThread: Readonly<Record<string, number>>;
+  /** From the start of the driver until the work was done. */
+  readonly window: TimeWindow;
   readonly upstreamCpuMicroseconds: number;
   /** Processors that were busy with something else, as a mean over the measurement. */
   readonly foreignProcessors: number;
@@ -34,40 +44,43 @@ export interface Measurement {
   readonly isSettled: boolean;
 }
 
-export interface MeasureOptions {
+export interface MeasureOptions extends Run {
   readonly upstreamPid: number;
   /** Of all parts together, in microseconds of CPU for each second. */
   readonly idleMicrosecondsPerSecond: number;
 }
 
-export async function runDriver(load: Load): Promise<LoadResult> {
-  const directory = mkdtempSync(join(tmpdir(), 'gateway-load-'));
-  try {
-    const file = join(directory, 'load.json');
+export async function runDriver(load: Load, { directory, signal }: Run): Promise<LoadResult> {
+  return withDirectory(directory, async (own) => {
+    const file = join(own, 'load.json');
     writeFileSync(file, JSON.stringify(load));
     await using driver = startNodeProcess({ script: DRIVER, arguments: [file] });
-    const line = await driver.waitForLine(/^\{.*\}$/, load.durationMs + ANSWER_TIMEOUT_MS);
-    return JSON.parse(line[0]);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+    const result = driver.waitForLine(/^\{.*\}$/, load.durationMs + ANSWER_TIMEOUT_MS);
+    const [line] = await unlessAborted(result, signal);
+    return JSON.parse(line);
+  });
 }
 
 export async function measure(
   system: RunningSystem,
   load: Load,
-  { upstreamPid, idleMicrosecondsPerSecond }: MeasureOptions,
+  { upstreamPid, idleMicrosecondsPerSecond, ...run }: MeasureOptions,
 ): Promise<Measurement> {
+  const from = monotonicMicroseconds();
   const machineBefore = machineCpuMicroseconds();
   const ownBefore = process.cpuUsage();
   const startedAt = performance.now();
   const before = cpuByPart(system);
+  const threadsBefore = cpuByThread(system);
   const upstreamBefore = cpuMicroseconds(upstreamPid);
-  const result = await runDriver(load);
+  const result = await runDriver(load, run);
   const residentBytesByPart = residentByPart(system);
-  const { afterMs, isSettled } = await settle(system, idleMicrosecondsPerSecond);
+  const { afterMs, isSettled } = await settle(system, idleMicrosecondsPerSecond, run.signal);
   const after = cpuByPart(system);
   const used = mapParts(after, (name, value) => value - (before[name] ?? 0));
+  const threads = Object.entries(cpuByThread(system)).map(
+    ([name, value]) => [name, value - (threadsBefore[name] ?? 0)] as const,
+  );
   const upstreamUsed = cpuMicroseconds(upstreamPid) - upstreamBefore;
   const own = process.cpuUsage(ownBefore);
   const measuring = result.driverCpuMicroseconds + upstreamUsed + own.user + own.system;
@@ -78,6 +91,8 @@ export async function measure(
     load: result,
     cpuMicroseconds: Math.max(0, sum(used) - idle),
     cpuMicrosecondsByPart: used,
+    cpuMicrosecondsByThread: Object.fromEntries(threads),
+    window: { from, until: monotonicMicroseconds() },
     upstreamCpuMicroseconds: upstreamUsed,
     foreignProcessors: Math.max(0, foreign / ((performance.now() - startedAt) * 1_000)),
     residentBytesByPart,
@@ -87,10 +102,14 @@ export async function measure(
 }
 
 /** Of all parts once they are quiet, in microseconds of CPU for each second. */
-export async function measureIdle(system: RunningSystem, windowMs: number): Promise<number> {
-  await settle(system, 0);
+export async function measureIdle(
+  system: RunningSystem,
+  windowMs: number,
+  signal: AbortSignal,
+): Promise<number> {
+  await settle(system, 0, signal);
   const before = sum(cpuByPart(system));
-  await sleep(windowMs);
+  await sleep(windowMs, undefined, { signal });
   return ((sum(cpuByPart(system)) - before) * 1_000) / windowMs;
 }
 
@@ -102,14 +121,18 @@ export function sum(parts: Parts): number {
   return Object.values(parts).reduce((total, value) => total + value, 0);
 }
 
-async function settle(system: RunningSystem, idleMicrosecondsPerSecond: number) {
+async function settle(
+  system: RunningSystem,
+  idleMicrosecondsPerSecond: number,
+  signal: AbortSignal,
+) {
   if (Object.keys(system.parts).length === 0) return { afterMs: 0, isSettled: true };
   const startedAt = performance.now();
   const idle = (idleMicrosecondsPerSecond * QUIET_WINDOW_MS) / 1_000;
   let quiet = 0;
   let last = sum(cpuByPart(system));
   while (quiet < QUIET_WINDOWS && performance.now() - startedAt < SETTLE_TIMEOUT_MS) {
-    await sleep(QUIET_WINDOW_MS);
+    await sleep(QUIET_WINDOW_MS, undefined, { signal });
     const now = sum(cpuByPart(system));
     quiet = now - last <= idle + QUIET_TOLERANCE_MICROSECONDS ? quiet + 1 : 0;
     last = now;
@@ -120,6 +143,15 @@ async function settle(system: RunningSystem, idleMicrosecondsPerSecond: number) 
 
 function cpuByPart({ parts }: RunningSystem): Parts {
   return mapParts(parts, (_, pid) => cpuMicroseconds(pid));
+}
+
+function cpuByThread({ parts }: RunningSystem): Readonly<Record<string, number>> {
+  const [pid, ...others] = Object.values(parts);
+  return pid === undefined || others.length > 0 ? {} : cpuMicrosecondsByThread(pid);
+}
+
+function monotonicMicroseconds(): number {
+  return Number(process.hrtime.bigint() / 1_000n);
 }
 
 function mapParts(parts: Parts, change: (name: PartName, value: number) => number): Parts {

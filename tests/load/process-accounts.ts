@@ -1,5 +1,5 @@
 /** What processes and their children have used, as the kernel accounts for it. Linux only. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Of `/proc`, whatever the kernel's own tick is. */
 const TICKS_PER_SECOND = 100;
@@ -8,7 +8,8 @@ const BYTES_PER_KIBIBYTE = 1_024;
 
 /** Fields of `/proc/<pid>/stat` behind the name of the command, which may hold spaces. */
 const USER_TIME_FIELD = 11;
-const CPU_FIELDS = 4;
+const TIME_FIELDS = 2;
+const TIME_FIELDS_OF_CHILDREN = 2;
 
 function read(path: string): string | undefined {
   try {
@@ -30,11 +31,38 @@ export function processTree(pid: number): readonly number[] {
  */
 export function cpuMicroseconds(pid: number): number {
   return processTree(pid).reduce((sum, each) => {
-    const stat = read(`/proc/${each}/stat`) ?? '';
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const ticks = fields.slice(USER_TIME_FIELD, USER_TIME_FIELD + CPU_FIELDS).map(Number);
-    return sum + ticks.reduce((one, other) => one + other, 0) * MICROSECONDS_PER_TICK;
+    return sum + cpuOfStat(read(`/proc/${each}/stat`) ?? '', TIME_FIELDS + TIME_FIELDS_OF_CHILDREN);
   }, 0);
+}
+
+/**
+ * CPU time of the threads of the process and its children that live, those of the same name together, in
+ * microseconds.
+ */
+export function cpuMicrosecondsByThread(pid: number): Readonly<Record<string, number>> {
+  const times: Record<string, number> = {};
+  for (const each of processTree(pid)) {
+    for (const thread of threadsOf(each)) {
+      const stat = read(`/proc/${each}/task/${thread}/stat`) ?? '()';
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      times[name] = (times[name] ?? 0) + cpuOfStat(stat, TIME_FIELDS);
+    }
+  }
+  return times;
+}
+
+function threadsOf(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+function cpuOfStat(stat: string, fieldCount: number): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = fields.slice(USER_TIME_FIELD, USER_TIME_FIELD + fieldCount).map(Number);
+  return ticks.reduce((one, other) => one + other, 0) * MICROSECONDS_PER_TICK;
 }
 
 const IDLE_FIELDS: readonly number[] = [3, 4];

@@ -4,7 +4,9 @@ import { markdownTable, number } from './markdown-table.ts';
 import type { StreamsResult } from './streams.ts';
 import type { PartName } from './systems/system.ts';
 
-const KIBIBYTE = 1_024;
+const BYTES_PER_KILOBYTE = 1_000;
+/** To be reached: of the ingress, for each stream. */
+const INGRESS_BYTES_MAX = 40_000;
 
 type Row = readonly [title: string, of: (result: StreamsResult) => string];
 
@@ -14,11 +16,15 @@ export function streamsReport(
   settings: string,
 ): string {
   const grown = (part: PartName) => (result: StreamsResult) =>
-    number((result.grownBytesByPart[part] ?? Number.NaN) / result.streams / KIBIBYTE);
+    number((result.grownBytesByPart[part] ?? Number.NaN) / result.streams / BYTES_PER_KILOBYTE);
+  const ingressBytes = ({ grownBytesByPart, streams }: StreamsResult) =>
+    (grownBytesByPart.ingress ?? Number.NaN) / streams;
   const rows: readonly Row[] = [
-    ['ingress, KiB a stream', grown('ingress')],
-    ['provider-worker, KiB a stream', grown('provider-worker')],
-    ['nats-server, KiB a stream', grown('nats')],
+    ['chunks of a stream', ({ chunks }) => String(chunks)],
+    ['ingress, KB a stream', grown('ingress')],
+    ['to be 40 or less', (one) => (ingressBytes(one) <= INGRESS_BYTES_MAX ? 'yes' : 'no')],
+    ['provider-worker, KB a stream', grown('provider-worker')],
+    ['nats-server, KB a stream', grown('nats')],
     ['delay of a chunk, p50, ms', ({ load }) => number(load.chunkDelayMs.p50)],
     ['delay of a chunk, p99, ms', ({ load }) => number(load.chunkDelayMs.p99)],
     ['without the gateway, p99, ms', (one) => number(one.withoutGateway.chunkDelayMs.p99)],

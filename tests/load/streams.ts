@@ -1,16 +1,17 @@
 /** Many slow streams through the stack at once: what each needs, how late chunks are, what is kept. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot, startNodeProcess, WaitTimeoutError, waitFor } from '@gateway/testing';
 import { runSql } from '../cluster/audit-rows.ts';
 import { COUNTER, type Load, type LoadResult } from './load.ts';
 import { measureIdle, residentByPart, runDriver } from './measure.ts';
+import { type Run, unlessAborted, withDirectory } from './run.ts';
 import { startSystem } from './systems/start-system.ts';
 import type { PartName, RunningSystem } from './systems/system.ts';
 
 const SAMPLE_INTERVAL_MS = 1_000;
 const IDLE_WINDOW_MS = 1_000;
+/** Enough to see what a chunk is delayed by where there is no gateway. */
+const CHUNKS_WITHOUT_GATEWAY = 5;
 const LEDGER_TIMEOUT_MS = 60_000;
 const LEDGER_INTERVAL_MS = 500;
 const WARM_UP_STREAMS = 100;
@@ -28,6 +29,8 @@ export interface StreamsOptions {
 
 export interface StreamsResult {
   readonly streams: number;
+  /** Of each stream. */
+  readonly chunks: number;
   readonly load: LoadResult;
   readonly withoutGateway: LoadResult;
   /** The most that each process grew by while the streams ran. */
@@ -44,12 +47,12 @@ export interface StreamErrors {
   readonly rows: number;
 }
 
-export async function measureStreams(options: StreamsOptions): Promise<StreamsResult> {
-  const root = mkdtempSync(join(tmpdir(), 'gateway-streams-'));
-  try {
+export function measureStreams(options: StreamsOptions, run: Run): Promise<StreamsResult> {
+  return withDirectory(run.directory, async (directory) => {
     await using system = await startSystem('stack', {
       upstreamPort: options.upstreamPort,
-      directory: join(root, 'stack'),
+      directory: join(directory, 'stack'),
+      signal: run.signal,
       environment: {
         // One machine plays all clients, and one worker serves them.
         GATEWAY_MAX_CONNECTIONS: CONNECTIONS_MAX,
@@ -59,30 +62,36 @@ export async function measureStreams(options: StreamsOptions): Promise<StreamsRe
     });
     const { headers, port } = system;
     const warmUp = { ...options, streams: WARM_UP_STREAMS, chunks: 10, intervalMs: 10 };
-    await runDriver(streamsLoad(warmUp, { headers, port }));
-    await measureIdle(system, IDLE_WINDOW_MS);
+    await runDriver(streamsLoad(warmUp, { headers, port }), run);
+    await measureIdle(system, IDLE_WINDOW_MS, run.signal);
     const rowsBefore = (await rowsOf(system)).rows;
     const before = residentByPart(system);
-    const running = runDriver(streamsLoad(options, { headers, port }));
+    const running = runDriver(streamsLoad(options, { headers, port }), run);
     const most = await mostResident(system, running);
     const load = await running;
-    const ledger = await settledRows(system, rowsBefore + options.streams);
-    const direct = { headers: {}, port: options.upstreamPort };
+    const ledger = await unlessAborted(
+      settledRows(system, rowsBefore + options.streams),
+      run.signal,
+    );
     const grown = Object.entries(most).map(([name, bytes]) => {
       return [name, bytes - (before[name as PartName] ?? 0)] as const;
     });
     return {
       streams: options.streams,
+      chunks: options.chunks,
       load,
-      withoutGateway: await runDriver(streamsLoad(options, direct)),
+      withoutGateway: await runDriver(loadWithoutGateway(options), run),
       grownBytesByPart: Object.fromEntries(grown),
       rows: ledger.rows - rowsBefore,
       completeRows: ledger.complete - rowsBefore,
       errors: await errorsOf(system),
     };
-  } finally {
-    rmSync(root, { recursive: true, force: true });
-  }
+  });
+}
+
+function loadWithoutGateway(options: StreamsOptions): Load {
+  const fewer = { ...options, chunks: Math.min(options.chunks, CHUNKS_WITHOUT_GATEWAY) };
+  return streamsLoad(fewer, { headers: {}, port: options.upstreamPort });
 }
 
 function streamsLoad(

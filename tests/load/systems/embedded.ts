@@ -41,6 +41,7 @@ export async function startEmbedded(options: SystemOptions): Promise<EmbeddedSys
       workingDirectory: repositoryRoot,
       logFile: `${directory}.log`,
       readyUrl: `http://127.0.0.1:${operationsPort}/readyz`,
+      signal: options.signal,
     }),
   );
   const refused = await refusedKey(`http://127.0.0.1:${port}`);

@@ -21,6 +21,8 @@ export interface LoggedProcessOptions {
   readonly workingDirectory: string;
   readonly logFile: string;
   readonly readyUrl: string;
+  /** Gives the start up. */
+  readonly signal: AbortSignal;
 }
 
 /** Resolves once the address answers. Rejects with the end of the log when the process ends first. */
@@ -42,6 +44,10 @@ export async function startLoggedProcess(options: LoggedProcessOptions): Promise
     clearTimeout(timer);
   };
   while (!(await answers(options.readyUrl))) {
+    if (options.signal.aborted) {
+      await stop();
+      throw options.signal.reason;
+    }
     const hasEnded = child.exitCode !== null || child.signalCode !== null;
     if (hasEnded || performance.now() - startedAt > READY_TIMEOUT_MS) {
       await stop();

@@ -19,6 +19,7 @@ export async function startPortkey(options: SystemOptions): Promise<RunningSyste
     workingDirectory: directory,
     logFile: join(directory, 'portkey.log'),
     readyUrl: `http://127.0.0.1:${port}/`,
+    signal: options.signal,
   });
   return {
     port,

@@ -38,7 +38,7 @@ export async function startStackSystem(options: StackSystemOptions): Promise<Run
       operationsPort: 0,
       ...(isSynced && { natsConfigFile: syncedConfiguration(directory) }),
       report: () => {},
-      signal: new AbortController().signal,
+      signal: options.signal,
     }),
   );
   const refused = await refusedKey(stack.baseUrl);

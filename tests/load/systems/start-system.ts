@@ -1,3 +1,4 @@
+import { startBareProxy } from './bare-proxy.ts';
 import { startEmbedded } from './embedded.ts';
 import { startPortkey } from './portkey.ts';
 import { startStackSystem } from './stack.ts';
@@ -16,6 +17,8 @@ export async function startSystem(
         parts: {},
         [Symbol.asyncDispose]: async () => {},
       };
+    case 'bare':
+      return startBareProxy(options);
     case 'embedded':
       return startEmbedded(options);
     case 'portkey':

@@ -1,7 +1,14 @@
 /** What is measured: a gateway that answers, or nothing between driver and upstream. */
 import type { ServiceName } from '@gateway/protocol';
 
-export const SYSTEM_NAMES = ['direct', 'embedded', 'stack', 'stack-synced', 'portkey'] as const;
+export const SYSTEM_NAMES = [
+  'direct',
+  'bare',
+  'embedded',
+  'stack',
+  'stack-synced',
+  'portkey',
+] as const;
 
 /** `stack-synced`: NATS syncs each event to the disk before it acknowledges it. */
 export type SystemName = (typeof SYSTEM_NAMES)[number];
@@ -14,9 +21,18 @@ export interface SystemOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Keys that exist besides those that are used. */
   readonly keys?: number;
+  /** Gives the start up. */
+  readonly signal: AbortSignal;
 }
 
-export type PartName = ServiceName | 'nats' | 'redis' | 'postgres' | 'all-in-one' | 'portkey';
+export type PartName =
+  | ServiceName
+  | 'nats'
+  | 'redis'
+  | 'postgres'
+  | 'all-in-one'
+  | 'portkey'
+  | 'bare';
 
 export interface RunningSystem extends AsyncDisposable {
   readonly port: number;
