@@ -12,6 +12,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withInstallLock } from './install-lock.mjs';
 
 const NODE_MAJOR_MIN = 20;
 /** The sources are TypeScript that Node runs as it is. */
@@ -43,14 +44,18 @@ function isDevelopmentOnly(entry) {
   return entry.dev === true || entry.devOptional === true;
 }
 
-/** Whether everything wanted is installed in the locked version. Optional packages may be absent. */
-function isInstalled(wanted, installed, production) {
+/**
+ * Whether everything wanted is installed in the locked version. Optional packages may be absent. The
+ * record alone proves nothing: an install that another one disturbed has one, too.
+ */
+function isInstalled(directory, wanted, installed, production) {
   return Object.entries(wanted).every(([path, entry]) => {
     if (!path.includes('node_modules/')) return true;
     if (production && isDevelopmentOnly(entry)) return true;
     const present = installed[path];
     if (present === undefined) return entry.optional === true || entry.devOptional === true;
-    return present.version === entry.version && present.integrity === entry.integrity;
+    const isLocked = present.version === entry.version && present.integrity === entry.integrity;
+    return isLocked && existsSync(join(directory, path, 'package.json'));
   });
 }
 
@@ -102,10 +107,21 @@ function advice() {
 function ensurePackages(directory, production) {
   const wanted = lockedPackages(directory, 'package-lock.json');
   if (wanted === undefined) fail('package-lock.json is missing or not readable.');
-  const installed = lockedPackages(directory, 'node_modules/.package-lock.json') ?? {};
-  if (isInstalled(wanted, installed, production)) return false;
-  const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
-  install(directory, production && !hasDevelopment);
+  const missing = () => {
+    const installed = lockedPackages(directory, 'node_modules/.package-lock.json') ?? {};
+    return isInstalled(directory, wanted, installed, production) ? undefined : installed;
+  };
+  if (missing() === undefined) return false;
+  try {
+    withInstallLock(root, INSTALL_TIMEOUT_MS, () => {
+      const installed = missing();
+      if (installed === undefined) return;
+      const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
+      install(directory, production && !hasDevelopment);
+    });
+  } catch (error) {
+    fail(error.message, 1);
+  }
   return true;
 }
 

@@ -1,11 +1,12 @@
 /** The real script in a directory of its own, with an `npm` on PATH that only writes down its call. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { repositoryRoot } from '@gateway/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const DEVELOPMENT = { version: '2.0.0', integrity: 'sha512-b', dev: true };
 const LOCKED = {
@@ -19,13 +20,20 @@ const LOCKED = {
 const { 'node_modules/b': _development, ...PRODUCTION } = LOCKED;
 const STALE = { ...LOCKED, 'node_modules/a': { version: '0.9.0', integrity: 'sha512-a' } };
 
+/** Installs as little as counts as installed. */
+const INSTALLING_NPM = `
+for path in @gateway/one a b of-another-platform; do
+  mkdir -p node_modules/$path && echo '{}' > node_modules/$path/package.json
+done
+cp package-lock.json node_modules/.package-lock.json`;
+
 let root: string;
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'gateway-install-'));
   await mkdir(join(root, 'bin'));
   await mkdir(join(root, 'infra/npm'), { recursive: true });
-  await cp(join(repositoryRoot, 'infra/npm/install.mjs'), join(root, 'infra/npm/install.mjs'));
+  await cp(join(repositoryRoot, 'infra/npm'), join(root, 'infra/npm'), { recursive: true });
   await writeFile(join(root, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
   await writeNpm('exit 0');
 });
@@ -38,7 +46,10 @@ async function writeNpm(end: string): Promise<void> {
 }
 
 async function haveInstalled(packages: object): Promise<void> {
-  await mkdir(join(root, 'node_modules'));
+  for (const path of Object.keys(packages).filter((each) => each.startsWith('node_modules/'))) {
+    await mkdir(join(root, path), { recursive: true });
+    await writeFile(join(root, path, 'package.json'), '{}');
+  }
   const record = join(root, 'node_modules/.package-lock.json');
   await writeFile(record, JSON.stringify({ packages }));
 }
@@ -85,6 +96,47 @@ test.each([
   expect(await calls()).toEqual([]);
 });
 
+test('installs again where a package of the record is not there', async () => {
+  await haveInstalled(PRODUCTION);
+  await rm(join(root, 'node_modules/a/package.json'));
+  expect(run('--production').status).toBe(0);
+  expect(await calls()).toEqual([expect.stringMatching(/^ci --omit=dev /)]);
+});
+
+describe('while another install runs', () => {
+  const lock = () => join(root, '.cache/install.pid');
+
+  test('waits, and does not repeat what the other one has done', async () => {
+    const other = spawn('sleep', ['60']);
+    await mkdir(join(root, '.cache'));
+    await writeFile(lock(), String(other.pid));
+    const child = spawn(process.execPath, [join(root, 'infra/npm/install.mjs')], {
+      env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
+    });
+    const ended = once(child, 'exit');
+    await haveInstalled(LOCKED);
+    other.kill();
+    expect(await ended).toEqual([0, null]);
+    expect(await calls()).toEqual([]);
+  });
+
+  test('gets one of two that begin at once to install', async () => {
+    await writeNpm(INSTALLING_NPM);
+    const both = [1, 2].map(() =>
+      spawn(process.execPath, [join(root, 'infra/npm/install.mjs')], {
+        env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
+      }),
+    );
+    const ends = await Promise.all(both.map((child) => once(child, 'exit')));
+    expect(ends).toEqual([
+      [0, null],
+      [0, null],
+    ]);
+    expect(await calls()).toHaveLength(1);
+    expect(existsSync(lock())).toBe(false);
+  });
+});
+
 test('passes on what npm says when it fails, and its status', async () => {
   await writeNpm('echo "npm error no network" >&2; exit 3');
   const { status, stderr } = run();
@@ -96,7 +148,7 @@ test('installs a package with a lockfile of its own where that is, and only once
   const directory = join(root, 'tests/own');
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
-  await writeNpm('mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json');
+  await writeNpm(INSTALLING_NPM);
   const script = join(root, 'own.mjs');
   const imported = "import { ensureOwnPackages } from './infra/npm/install.mjs';";
   await writeFile(script, `${imported}\nensureOwnPackages('tests/own');\n`);
