@@ -39,7 +39,7 @@ export interface DemoAnswer {
 
 export const DEMO_ERROR_BODY = toBytes({
   error: {
-    message: 'The demonstration answers chat completions only.',
+    message: 'The demonstration answers conversations only, of messages with text.',
     type: 'invalid_request_error',
     param: null,
     code: null,

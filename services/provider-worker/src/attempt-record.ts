@@ -53,7 +53,7 @@ export class AttemptRecord {
   }
 
   firstByte(): void {
-    this.#firstByteMs ??= performance.now() - this.#startedAtMs;
+    this.#firstByteMs ??= this.#elapsedMs();
   }
 
   /** The provider has said that its answer is whole, so that its counts are final. */
@@ -97,7 +97,7 @@ export class AttemptRecord {
       finishReasons: finishReasons.slice(0, FINISH_REASONS_MAX).map(cut),
       usage,
       usageSource: source,
-      latencyMs: performance.now() - this.#startedAtMs,
+      latencyMs: this.#elapsedMs(),
       assumed: false,
     };
     if (responseModel !== undefined) event.responseModel = cut(responseModel);
@@ -106,6 +106,11 @@ export class AttemptRecord {
     if (error !== undefined) event.errorCode = error.code;
     if (this.#firstByteMs !== undefined) event.timeToFirstByteMs = this.#firstByteMs;
     return event;
+  }
+
+  /** In whole microseconds, which is what the clock is worth and what people can read. */
+  #elapsedMs(): number {
+    return Math.round((performance.now() - this.#startedAtMs) * 1000) / 1000;
   }
 
   #statusWith(error: GatewayError | undefined): number | undefined {

@@ -2,6 +2,7 @@ import type { AnswerRecord } from '../answer-record.ts';
 import type { WholeAnswer } from '../chat/chat-answer.ts';
 import { charactersOfChoice } from '../chat/write-answer.ts';
 import { contentFromChoice } from './content-from-answer.ts';
+import { messageId } from './message-id.ts';
 import { stopReasonToMessages } from './stop-reason.ts';
 import { usageToMessages } from './usage.ts';
 
@@ -17,7 +18,7 @@ export function messageFromChat(answer: WholeAnswer, record: AnswerRecord): Uint
   const isRefusal = choice?.refusal !== undefined;
   const reason = stopReasonToMessages(choice?.finishReason ?? 'stop', isRefusal, stopSequence);
   const message = {
-    id: answer.id,
+    id: messageId(answer.id),
     type: 'message',
     role: 'assistant',
     model: answer.model,

@@ -189,7 +189,7 @@ describe('a request of Messages', () => {
 
 describe('an answer of Messages', () => {
   const answer = fc.record({
-    id: name,
+    id: name.map((end) => `msg_${end}`),
     type: fc.constant('message'),
     role: fc.constant('assistant'),
     model: name,

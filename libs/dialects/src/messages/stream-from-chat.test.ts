@@ -66,7 +66,7 @@ describe('MessageWriter', () => {
       {
         type: 'message_start',
         message: {
-          id: 'm1',
+          id: 'msg_m1',
           type: 'message',
           role: 'assistant',
           model: 'served-1',

@@ -16,6 +16,7 @@ import { joinBytes } from '../json/splice-members.ts';
 import { encodeTypedEvent } from '../sse/encode-event.ts';
 import { citationToMessages, toolUseStart } from './content-from-answer.ts';
 import { writeOwned } from './foreign-reasoning.ts';
+import { messageId } from './message-id.ts';
 import { stopReasonToMessages } from './stop-reason.ts';
 import { usageToMessages } from './usage.ts';
 
@@ -59,7 +60,7 @@ export class MessageWriter implements AnswerWriter {
     if (this.#started) return;
     this.#started = true;
     const message = {
-      id: this.record.responseId ?? this.#head.id,
+      id: messageId(this.record.responseId ?? this.#head.id),
       type: 'message',
       role: 'assistant',
       model: this.record.responseModel ?? this.#head.model,
