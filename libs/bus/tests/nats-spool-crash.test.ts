@@ -1,6 +1,6 @@
 /** Processes that are killed while their events wait in a spool, and a disk that takes no more. */
 import { once } from 'node:events';
-import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { consumers } from '@gateway/protocol';
@@ -67,6 +67,14 @@ async function replayed(): Promise<string[]> {
   return ids;
 }
 
+/** Where the next record would have gone: behind the last one, which ends with JSON, are zeros. */
+async function writeBehindRecords(segment: string, bytes: Buffer): Promise<void> {
+  const recordsEnd = (await readFile(segment)).findLastIndex((byte) => byte !== 0) + 1;
+  const file = await open(segment, 'r+');
+  await file.write(bytes, 0, bytes.length, recordsEnd);
+  await file.close();
+}
+
 describe('a process that is killed', () => {
   test('has its events replayed by a successor, each once', async () => {
     const recorder = await startRecorder(200);
@@ -96,7 +104,7 @@ describe('a process that is killed', () => {
     const [instance = ''] = await readdir(join(directory, 'ingress'));
     const spool = join(directory, 'ingress', instance);
     const segment = (await readdir(spool)).filter((name) => name.endsWith('.segment')).at(-1) ?? '';
-    await appendFile(join(spool, segment), Buffer.from([200, 0, 0, 0, 1, 2, 3, 4, 5]));
+    await writeBehindRecords(join(spool, segment), Buffer.from([200, 0, 0, 0, 1, 2, 3, 4, 5]));
     await server.restart();
     await successor();
     expect(await replayed()).toEqual(expect.arrayContaining(said(recorder.lines)));
