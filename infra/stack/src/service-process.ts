@@ -93,7 +93,12 @@ export class ServiceProcess {
     try {
       const child = spawnTied(process.execPath, [join(root, `services/${service}/src/main.ts`)], {
         cwd: root,
-        env: { ...environment, GATEWAY_METRICS_PORT: String(operationsPort) },
+        env: {
+          // As `npm start` has it: the start takes half the CPU.
+          NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node-compile-cache'),
+          ...environment,
+          GATEWAY_METRICS_PORT: String(operationsPort),
+        },
         stdio: ['ignore', log, log],
       });
       child.once('exit', (code, signal) => void this.#ended(signal ?? `code ${code}`));
