@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot, startNodeProcess } from '@gateway/testing';
+import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from '../../infra/npm/memory-settings.mjs';
 import { residentByPart, sum } from './measure.ts';
 import { type Run, unlessAborted, withDirectory } from './run.ts';
 import { startEmbedded } from './systems/embedded.ts';
@@ -14,7 +15,7 @@ const DATABASE = join(repositoryRoot, 'tests/load/database-memory-main.ts');
 export interface Starts {
   readonly readyAfterMs: readonly number[];
   readonly idleBytes: readonly number[];
-  /** What a process grows by when it opens the same database and does nothing else. */
+  /** What a process with the gateway's settings grows by when it opens the same database and does nothing else. */
   readonly databaseBytes: readonly number[];
 }
 
@@ -33,8 +34,12 @@ export function measureStarts(upstreamPort: number, { directory, signal }: Run):
       starts.idleBytes.push(sum(residentByPart(system)));
     }
     for (let opening = 0; opening < DATABASE_OPENINGS; opening += 1) {
-      const arguments_ = [join(gateway, 'audit')];
-      await using database = startNodeProcess({ script: DATABASE, arguments: arguments_ });
+      await using database = startNodeProcess({
+        script: DATABASE,
+        arguments: [join(gateway, 'audit')],
+        nodeArguments: MEMORY_FLAGS,
+        environment: MEMORY_ENVIRONMENT,
+      });
       const [, bytes] = await unlessAborted(database.waitForLine(/^added (\d+)$/), signal);
       starts.databaseBytes.push(Number(bytes));
     }
