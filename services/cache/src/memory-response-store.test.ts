@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { NO_USAGE } from '@gateway/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -18,6 +20,9 @@ const entry = {
 };
 const EMPTY_ANSWER_BYTES =
   encodeResponse({ entry, body: new Uint8Array() }).length + ANSWER_OVERHEAD_BYTES;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
 
 function openStore(storedBytesMax?: number) {
   const clock = { nowMs: 0 };
@@ -51,6 +56,23 @@ describe('MemoryResponseStore', () => {
     expect(await has('a')).toBe(true);
     await set('b', 101);
     expect([await has('a'), await has('b'), store.storedBytes]).toEqual([false, false, 0]);
+  });
+
+  test('keeps no memory of other buffers with an answer', async () => {
+    const { set } = openStore();
+    const arrayBuffersKept = () => {
+      collectGarbage();
+      // Waits until the memory that the first one found free is given back.
+      collectGarbage();
+      return process.memoryUsage().arrayBuffers;
+    };
+    const before = arrayBuffersKept();
+    const answers = 1_000;
+    for (let count = 0; count < answers; count += 1) {
+      await set(`${count}`, 200);
+      Buffer.allocUnsafe(Buffer.poolSize / 16);
+    }
+    expect(arrayBuffersKept() - before).toBeLessThan(answers * EMPTY_ANSWER_BYTES);
   });
 
   test('keeps 64 MiB unless told otherwise', async () => {
