@@ -35,11 +35,16 @@ const SHARED_BUFFERS = '8MB';
 
 if (parentPort !== null) serve(parentPort, workerData as PgliteWorkerData);
 
-function serve(port: NonNullable<typeof parentPort>, data: PgliteWorkerData): void {
-  const opening = PGlite.create({
-    dataDir: data.directory,
+/** Makes a database where there is none. */
+export function openDirectory(directory: string): Promise<PGlite> {
+  return PGlite.create({
+    dataDir: directory,
     startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${SHARED_BUFFERS}`],
   });
+}
+
+function serve(port: NonNullable<typeof parentPort>, data: PgliteWorkerData): void {
+  const opening = openDirectory(data.directory);
   let last: Promise<void> = Promise.resolve();
   port.on('message', (question: PgliteQuestion) => {
     last = last.then(async () => port.postMessage(await answer(opening, question)));

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,12 +32,13 @@ test('what PGlite acknowledged survives SIGKILL, twice in a row', async () => {
 
 describe('openPglite', () => {
   test('makes a database anew where making one was cut short', async () => {
-    const cut = join(directory, 'cut');
-    mkdirSync(`${cut}.making`);
-    writeFileSync(join(`${cut}.making`, 'PG_VERSION'), '18\n');
-    const database = openPglite(cut);
+    const parent = join(directory, 'cut');
+    const half = join(parent, 'audit.makingAbCdEf');
+    mkdirSync(half, { recursive: true });
+    writeFileSync(join(half, 'PG_VERSION'), '18\n');
+    const database = openPglite(join(parent, 'audit'));
     expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    expect(existsSync(`${cut}.making`)).toBe(false);
+    expect(readdirSync(parent)).toEqual(['audit']);
     await database.close();
   });
 
