@@ -20,9 +20,9 @@ export interface BusControlOptions {
 }
 
 export interface EventBacklog {
-  /** Events that the audit-writer has not settled. */
+  /** Messages of which the audit-writer has not settled every event. */
   readonly pending: number;
-  /** Events that wait to be acknowledged by it. */
+  /** Messages that wait to be acknowledged by it. */
   readonly delivered: number;
   /** Messages in the stream of events. */
   readonly stored: number;

@@ -47,7 +47,7 @@ describe.each(outages)('a PostgreSQL that $name', ({ begin, end }) => {
     }
     expect(answers.map(({ status }) => status)).toEqual(Array(REQUESTS).fill(200));
     expect((await process('ingress-1').readiness()).status).toBe('ready');
-    expect((await bus.backlog()).stored).toBeGreaterThan(REQUESTS);
+    expect((await bus.backlog()).stored).toBeGreaterThan(0);
     await end(all);
     const settled = async () => (await bus.backlog()).stored === 0;
     await waitFor(settled, { what: 'the events to be settled', timeoutMs: DRAINED_WITHIN_MS });

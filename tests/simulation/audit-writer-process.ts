@@ -3,6 +3,7 @@
  * outlives the process, then acknowledged. Requests without an end are closed after their grace.
  */
 import type { Bus } from '@gateway/bus';
+import { openPack } from '@gateway/protocol';
 import { closingEvents, openRequest } from '../../services/audit-writer/src/closing-events.ts';
 import { readDelivery } from '../../services/audit-writer/src/read-delivery.ts';
 import type { RequestState } from '../../services/audit-writer/src/row.ts';
@@ -66,13 +67,14 @@ export class AuditWriterProcess {
   #commit(batch: readonly LogDelivery[]): void {
     const { table, merge, violated, time } = this.#setup;
     for (const { data, deliveries } of batch) {
-      const state = stateIn(data, deliveries);
-      if (state === undefined) {
-        violated('an event of ours cannot be stored');
-        continue;
+      for (const state of statesIn(data, deliveries)) {
+        if (state === undefined) {
+          violated('an event of ours cannot be stored');
+          continue;
+        }
+        const other = table.get(state.requestId);
+        table.set(state.requestId, other === undefined ? state : merge(other, state));
       }
-      const other = table.get(state.requestId);
-      table.set(state.requestId, other === undefined ? state : merge(other, state));
     }
     time.note(`committed ${batch.map(({ sequence }) => sequence).join(' ')}`);
   }
@@ -113,8 +115,12 @@ export class AuditWriterProcess {
   }
 }
 
-/** What an event says, or undefined when it would be quarantined. */
-export function stateIn(data: Uint8Array, deliveries: number): RequestState | undefined {
+/** What the events of a message say, and undefined for one that would be quarantined. */
+export function statesIn(data: Uint8Array, deliveries: number): (RequestState | undefined)[] {
+  return openPack(data).map(({ bytes }) => stateIn(bytes, deliveries));
+}
+
+function stateIn(data: Uint8Array, deliveries: number): RequestState | undefined {
   const value: unknown = JSON.parse(Buffer.from(data).toString('utf8'));
   const reading = readDelivery({
     ...{ value, bytes: data, deliveries, headers: {} },

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AuditRow } from '@gateway/protocol';
 import { auditRowOf, type RequestState } from '../../services/audit-writer/src/row.ts';
 import type { Random } from '../torture/seeded-random.ts';
-import { stateIn } from './audit-writer-process.ts';
+import { statesIn } from './audit-writer-process.ts';
 import { type ReadAnswer, readAnswer } from './client-connection.ts';
 import type { Gateway, JournalEntry } from './gateway.ts';
 import type { LedgerCall } from './simulated-provider.ts';
@@ -160,8 +160,9 @@ function checkQuiet({ log, machines, violated, openWindows }: Gateway): void {
 function checkReducer({ log, table, merge, time, violated }: Gateway): void {
   const states = new Map<string, RequestState[]>();
   for (const { data } of log.messages) {
-    const state = stateIn(data, 1);
-    if (state) states.set(state.requestId, [...(states.get(state.requestId) ?? []), state]);
+    for (const state of statesIn(data, 1)) {
+      if (state) states.set(state.requestId, [...(states.get(state.requestId) ?? []), state]);
+    }
   }
   for (const [id, all] of states) {
     const shuffled = shuffle([...all, time.random.pick(all)], time.random);

@@ -2,13 +2,19 @@
  * JetStream's stream of events with its one durable consumer: ids are stored once within a window,
  * deliveries that nobody acknowledges are made again.
  */
-import { consumers, headers, streams, subjects } from '@gateway/protocol';
+import {
+  consumers,
+  eventMessageId,
+  gatewayEvent,
+  headers,
+  openPack,
+  streams,
+  subjects,
+} from '@gateway/protocol';
 import type { WireMessage } from './nats-server.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-const EVENT_SUBJECTS: ReadonlySet<string> = new Set(
-  (['received', 'attempted', 'finished', 'control'] as const).map((kind) => subjects.event(kind)),
-);
+const EVENT_PREFIX = subjects.event('received').replace('received', '');
 
 interface StoredMessage {
   readonly sequence: number;
@@ -29,6 +35,7 @@ export class EventLog {
   readonly messages: StoredMessage[] = [];
   readonly #time: VirtualTime;
   readonly #ids = new Map<string, StoredMessage>();
+  readonly #eventIds = new Set<string>();
   /** Called when there is something to deliver. */
   stored: () => void = () => {};
 
@@ -37,7 +44,7 @@ export class EventLog {
   }
 
   takes(subject: string): boolean {
-    return EVENT_SUBJECTS.has(subject);
+    return subject.startsWith(EVENT_PREFIX);
   }
 
   /** The sequence of the message, or of the one that was stored before under its id. */
@@ -56,13 +63,18 @@ export class EventLog {
     };
     this.messages.push(message);
     this.#ids.set(id, message);
-    this.#time.note(`stored ${id}`);
+    const eventIds = openPack(data).map(({ bytes }) =>
+      eventMessageId(gatewayEvent.parse(JSON.parse(Buffer.from(bytes).toString()))),
+    );
+    for (const eventId of eventIds) this.#eventIds.add(eventId);
+    this.#time.note(`stored ${eventIds.join(' ')}`);
     this.stored();
     return sequence;
   }
 
+  /** Whether the event of this id is in a message. */
   isStored(id: string): boolean {
-    return this.#ids.has(id);
+    return this.#eventIds.has(id);
   }
 
   /** The next ones to be delivered, in order. */

@@ -2,21 +2,19 @@
  * The bus of one process: the real machines, requests, frames and control messages of `libs/bus` over a
  * connection that is none. Only the disk of the spool is played.
  */
-import type { Bus, OutgoingCall, ReplyFrame } from '@gateway/bus';
+import type { Bus, OutgoingCall, RecordOptions, ReplyFrame } from '@gateway/bus';
 import { GatewayError, type GatewayEvent, type Identity } from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';
 import type { Clock } from '../../libs/bus/src/calls/clock.ts';
 import { WindowPool } from '../../libs/bus/src/calls/window-pool.ts';
 import type { ConnectionKeeper } from '../../libs/bus/src/nats/connection-keeper.ts';
-import {
-  eventMessage,
-  publishEvent,
-  publishMessage,
-} from '../../libs/bus/src/nats/event-publisher.ts';
+import { EventPacker } from '../../libs/bus/src/nats/event-packer.ts';
+import { eventMessage } from '../../libs/bus/src/nats/event-publisher.ts';
 import { IncomingCalls } from '../../libs/bus/src/nats/incoming-calls.ts';
 import { OutgoingCalls } from '../../libs/bus/src/nats/outgoing-calls.ts';
 import { RequestMux } from '../../libs/bus/src/nats/request-mux.ts';
 import { Requests } from '../../libs/bus/src/nats/requests.ts';
+import { TurnEnd } from '../../libs/bus/src/nats/turn-end.ts';
 import { Link, type NatsServer, type WireHeaders, type WireMessage } from './nats-server.ts';
 import type { SimulatedProcess, VirtualTime } from './virtual-time.ts';
 
@@ -24,7 +22,9 @@ import type { SimulatedProcess, VirtualTime } from './virtual-time.ts';
 export type Disk = ReturnType<typeof eventMessage>[];
 
 const RECORD_TIMEOUT_MS = 500;
+const PUBLISH_TIMEOUT_MS = 2_000;
 const REPLAY_RETRY_MS = 500;
+const REPLAYED_TOGETHER = 4;
 /** As a timer wheel has it. */
 const TIMER_LATE_MAX_MS = 10;
 const DISK_LATENCY_MAX_MS = 4;
@@ -123,13 +123,13 @@ class LinkKeeper {
 /** What cannot be stored in time waits on the disk, and is stored later in its order. */
 class PlayedSpool {
   readonly #setup: SimulatedBusSetup;
-  readonly #mux: RequestMux;
+  readonly #packer: EventPacker;
   readonly #clock: Clock;
   #isReplaying = false;
 
-  constructor(setup: SimulatedBusSetup, mux: RequestMux, clock: Clock) {
+  constructor(setup: SimulatedBusSetup, packer: EventPacker, clock: Clock) {
     this.#setup = setup;
-    this.#mux = mux;
+    this.#packer = packer;
     this.#clock = clock;
     if (setup.disk.length > 0) this.#replay();
   }
@@ -138,12 +138,12 @@ class PlayedSpool {
     return this.#setup.disk.length;
   }
 
-  async record(event: GatewayEvent): Promise<void> {
+  async record(event: GatewayEvent, { mayWait }: RecordOptions = {}): Promise<void> {
     const { disk, time } = this.#setup;
     const message = eventMessage(event);
     if (disk.length === 0) {
       try {
-        return await publishMessage(this.#mux, message, RECORD_TIMEOUT_MS);
+        return await this.#packer.store(message, { timeoutMs: RECORD_TIMEOUT_MS, mayWait });
       } catch {
         // To the disk then.
       }
@@ -169,10 +169,13 @@ class PlayedSpool {
 
   async #replayAll(): Promise<void> {
     const { disk } = this.#setup;
-    for (let first = disk[0]; first !== undefined; first = disk[0]) {
+    while (disk.length > 0) {
       try {
-        await publishMessage(this.#mux, first, 2_000);
-        disk.shift();
+        const oldest = disk.slice(0, REPLAYED_TOGETHER);
+        const stored = (message: Disk[number]) =>
+          this.#packer.store(message, { timeoutMs: PUBLISH_TIMEOUT_MS });
+        await Promise.all(oldest.map(stored));
+        disk.splice(0, oldest.length);
       } catch {
         await new Promise<void>((resolve) => this.#clock.after(REPLAY_RETRY_MS, resolve));
       }
@@ -195,9 +198,13 @@ export function openBus(setup: SimulatedBusSetup): SimulatedBus {
   const keeper = link as unknown as ConnectionKeeper;
   const clock = clockOf(time, process);
   const mux = new RequestMux(keeper, identity, clock);
-  const spool = new PlayedSpool(setup, mux, clock);
-  const recorder = { record: (event: GatewayEvent) => spool.record(event) };
-  const parts = { keeper, mux, identity, clock, logger, recorder };
+  const turnEnd = new TurnEnd();
+  const packer = new EventPacker({ keeper, mux, clock, turnEnd });
+  const spool = new PlayedSpool(setup, packer, clock);
+  const recorder: Pick<Bus, 'record'> = {
+    record: (event, options) => spool.record(event, options),
+  };
+  const parts = { keeper, mux, identity, clock, logger, recorder, turnEnd };
   const requests = new Requests(parts);
   const outgoing = new OutgoingCalls(parts);
   const incoming = new IncomingCalls(parts, () => true);
@@ -226,7 +233,8 @@ export function openBus(setup: SimulatedBusSetup): SimulatedBus {
       return withOneEnd(call, violated);
     },
     serve: (endpoint, handler, options) => incoming.serve(endpoint, handler, options),
-    publish: (event, options) => publishEvent(mux, event, options),
+    publish: (event, { timeoutMs = PUBLISH_TIMEOUT_MS } = {}) =>
+      packer.store(eventMessage(event), { timeoutMs }),
     record: recorder.record,
     consume: unplayed,
     backlog: unplayed,

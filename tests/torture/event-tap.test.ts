@@ -1,25 +1,29 @@
 import { expect, test } from 'vitest';
-import { storedEvent } from './event-tap.ts';
+import { storedEvents } from './event-tap.ts';
 
 const REQUEST = '01998877-aaaa-7bbb-8ccc-0123456789ab';
 const reply = '$JS.ACK.EVENTS.torture-tap.1.41.7.1790000000123456789.0';
 
-test('a delivered message says which event was stored when', () => {
-  expect(storedEvent(reply, `${REQUEST}:attempted:2`)).toEqual({
-    sequence: 41,
-    at: 1_790_000_000_123,
-    kind: 'attempted',
-    requestId: REQUEST,
-    attempt: 2,
-  });
-  const assumed = storedEvent(reply, `${REQUEST}:finished:assumed`);
-  expect(assumed).toMatchObject({ kind: 'finished', requestId: REQUEST });
+function payload(...events: object[]): Uint8Array {
+  return Buffer.from(events.map((event) => JSON.stringify(event)).join('\n'));
+}
+
+test('a delivered message says which events were stored when', () => {
+  const attempted = { kind: 'attempted', requestId: REQUEST, attempt: 2, tenant: 'a' };
+  const finished = { kind: 'finished', requestId: REQUEST, assumed: true };
+  const stored = { sequence: 41, at: 1_790_000_000_123, requestId: REQUEST };
+  expect(storedEvents(reply, payload(attempted, finished))).toEqual([
+    { ...stored, kind: 'attempted', attempt: 2 },
+    { ...stored, kind: 'finished', attempt: undefined },
+  ]);
   const withDomain = '$JS.ACK.hub.AC1.EVENTS.torture-tap.1.41.7.1790000000123456789.0.tok';
-  expect(storedEvent(withDomain, `${REQUEST}:received`)).toMatchObject({ sequence: 41 });
+  expect(storedEvents(withDomain, payload(finished))).toMatchObject([{ sequence: 41 }]);
 });
 
 test('what is no event of a request is passed over', () => {
-  expect(storedEvent(reply, `${REQUEST}:control`)).toBeUndefined();
-  expect(storedEvent(reply, undefined)).toBeUndefined();
-  expect(storedEvent(undefined, `${REQUEST}:received`)).toBeUndefined();
+  const control = { kind: 'control', changeId: REQUEST };
+  const received = { kind: 'received', requestId: REQUEST };
+  expect(storedEvents(reply, payload(control))).toEqual([]);
+  expect(storedEvents(reply, payload(control, received))).toHaveLength(1);
+  expect(storedEvents(undefined, payload(received))).toEqual([]);
 });

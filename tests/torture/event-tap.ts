@@ -2,9 +2,10 @@
  * Listens to every event that JetStream stores: kind, request and attempt, and when. A durable push
  * consumer without acknowledgements, of the provisioner, who may make consumers and reads nothing else.
  */
-import { clientInboxPrefix, consumers } from '@gateway/protocol';
+import { clientInboxPrefix, consumers, openPack } from '@gateway/protocol';
 import { AckPolicy, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { z } from 'zod';
 import type { StoredEvent } from './history.ts';
 
 const CONSUMER = 'torture-tap';
@@ -13,29 +14,30 @@ const PING_INTERVAL_MS = 1_000;
 const NANOSECONDS_IN_MS = 1_000_000n;
 /** Fields of the reply subject, which tells of a stored message. */
 const REPLY = /^\$JS\.ACK\.(?:[^.]+\.[^.]+\.)?[^.]+\.[^.]+\.\d+\.(\d+)\.\d+\.(\d+)\.\d+/;
-const MESSAGE_ID = /^([0-9a-f-]{36}):(received|attempted|finished)(?::(\d+))?/;
 
-/** What a delivered message says of its event; undefined for a change of control data. */
-export function storedEvent(
-  reply: string | undefined,
-  messageId: string | undefined,
-): StoredEvent | undefined {
+const requestEvent = z.object({
+  kind: z.enum(['received', 'attempted', 'finished']),
+  requestId: z.uuid(),
+  attempt: z.number().optional(),
+});
+
+/** What a delivered message says of its events, but for changes of control data. */
+export function storedEvents(reply: string | undefined, payload: Uint8Array): StoredEvent[] {
   const [, sequence, timestamp] = REPLY.exec(reply ?? '') ?? [];
-  const [, requestId, kind, attempt] = MESSAGE_ID.exec(messageId ?? '') ?? [];
-  if (sequence === undefined || timestamp === undefined) return undefined;
-  if (requestId === undefined || kind === undefined) return undefined;
-  return {
-    sequence: Number(sequence),
-    at: Number(BigInt(timestamp) / NANOSECONDS_IN_MS),
-    kind: kind as StoredEvent['kind'],
-    requestId,
-    attempt: attempt === undefined ? undefined : Number(attempt),
-  };
+  if (sequence === undefined || timestamp === undefined) return [];
+  return openPack(payload).flatMap(({ bytes }) => {
+    const { data } = requestEvent.safeParse(JSON.parse(Buffer.from(bytes).toString()));
+    if (data === undefined) return [];
+    const { kind, requestId, attempt } = data;
+    const at = Number(BigInt(timestamp) / NANOSECONDS_IN_MS);
+    return [{ sequence: Number(sequence), at, kind, requestId, attempt }];
+  });
 }
 
 export class EventTap implements AsyncDisposable {
   readonly #connection: NatsConnection;
-  readonly #events = new Map<number, StoredEvent>();
+  /** By the sequence of their message. */
+  readonly #events = new Map<number, StoredEvent[]>();
 
   private constructor(connection: NatsConnection) {
     this.#connection = connection;
@@ -65,14 +67,14 @@ export class EventTap implements AsyncDisposable {
       deliver_subject: deliverSubject,
       deliver_policy: DeliverPolicy.All,
       ack_policy: AckPolicy.None,
-      headers_only: true,
     });
     return tap;
   }
 
   /** In the order of the stream. */
   get events(): readonly StoredEvent[] {
-    return [...this.#events.values()].sort((left, right) => left.sequence - right.sequence);
+    const events = [...this.#events.values()].flat();
+    return events.sort((left, right) => left.sequence - right.sequence);
   }
 
   get isEmpty(): boolean {
@@ -80,8 +82,9 @@ export class EventTap implements AsyncDisposable {
   }
 
   #take(message: Msg): void {
-    const event = storedEvent(message.reply, message.headers?.get('Nats-Msg-Id'));
-    if (event !== undefined) this.#events.set(event.sequence, event);
+    const events = storedEvents(message.reply, message.data);
+    const [first] = events;
+    if (first !== undefined) this.#events.set(first.sequence, events);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -206,17 +206,26 @@ export interface Delivery {
   quarantine(reason: string): Promise<void>;
 }
 
-/** When it throws, what it left unsettled is retried with a growing delay of 1 to 30 s. */
+/**
+ * Events may come again though they were settled, alone or with others that travelled with them: settling
+ * one twice must change nothing.
+ *
+ * When it throws, what it left unsettled is retried with a growing delay of 1 to 30 s.
+ */
 export type BatchHandler = (batch: readonly Delivery[]) => Promise<void>;
 
 export interface ConsumeOptions {
+  /** Events in a batch. */
   readonly batchMax: number;
   /** How long a batch that is not full waits for more. */
   readonly lingerMs: number;
 }
 
 export interface Backlog {
-  /** Published, acknowledged to the publisher and not yet settled by the consumer. */
+  /**
+   * Published, acknowledged to the publisher and not yet settled by the consumer: 0 where nothing is, and
+   * at most one for each event. Over NATS, events that travel together count as one.
+   */
   readonly pending: number;
   readonly quarantined: number;
 }
@@ -286,7 +295,10 @@ export interface Bus extends AsyncDisposable {
     handler: CallHandler<Request, Head>,
     options: ServeOptions,
   ): Promise<Subscription>;
-  /** Resolves once the event is stored; the same event published again is stored once. */
+  /**
+   * Resolves once the event is stored. Published again, the same event is stored once, unless it
+   * travelled with others: then it may be delivered twice.
+   */
   publish(event: GatewayEvent, options?: PublishOptions): Promise<void>;
   /**
    * Resolves once the event will be stored whatever dies: stored already or, where that takes longer than

@@ -2,6 +2,8 @@
 import {
   buckets,
   clientInboxPrefix,
+  type EventKind,
+  eventSubjectOfAll,
   reserveEndpoint,
   type ServiceName,
   subjects,
@@ -48,6 +50,11 @@ async function isRefused(
   expect(refused).toEqual([`${operation} ${subject}`]);
 }
 
+/** Of a message with events of these kinds. */
+function packSubject(...kinds: EventKind[]): string {
+  return eventSubjectOfAll(kinds.map((kind) => ({ subject: subjects.event(kind) })));
+}
+
 const reply = subjects.reply({ ingress: 'i', request: 'r', attempt: 1, leg: 'frames' });
 
 describe('publishing', () => {
@@ -64,6 +71,7 @@ describe('publishing', () => {
     { user: 'cache', subject: reply },
     { user: 'provider-worker', subject: subjects.event('received') },
     { user: 'provider-worker', subject: subjects.event('control') },
+    { user: 'provider-worker', subject: packSubject('attempted', 'finished') },
     { user: 'provider-worker', subject: subjects.reserve },
     { user: 'provider-worker', subject: subjects.releaseSlots },
     { user: 'provider-worker', subject: subjects.renewSlots },
@@ -73,6 +81,7 @@ describe('publishing', () => {
     { user: 'provider-worker', subject: `$JS.API.DIRECT.GET.KV_${buckets.keys}.$KV.a` },
     { user: 'provider-worker', subject: `$JS.API.CONSUMER.CREATE.KV_${buckets.keys}.w` },
     { user: 'audit-writer', subject: subjects.event('received') },
+    { user: 'audit-writer', subject: packSubject('attempted', 'finished', 'received') },
     { user: 'audit-writer', subject: subjects.inference('demo') },
     { user: 'audit-writer', subject: '$JS.API.STREAM.PURGE.GATEWAY_EVENTS' },
     { user: 'audit-writer', subject: `$KV.${buckets.keys}.a` },
@@ -111,9 +120,9 @@ describe('subscribing', () => {
 
 test('the audit-writer says the end and the attempt of a request whose ingress died', async () => {
   const { connection, refused } = await connectPlainly('audit-writer');
-  const kinds = ['finished', 'attempted'] as const;
-  for (const kind of kinds) {
-    const { data } = await connection.request(subjects.event(kind), '{}', { timeout: 5_000 });
+  const all = [subjects.event('finished'), subjects.event('attempted')];
+  for (const subject of [...all, packSubject('finished', 'attempted')]) {
+    const { data } = await connection.request(subject, '{}', { timeout: 5_000 });
     expect(JSON.parse(Buffer.from(data).toString())).toMatchObject({ stream: 'GATEWAY_EVENTS' });
   }
   expect(refused).toEqual([]);

@@ -6,7 +6,7 @@ import {
   type ControlEvent,
   consumers,
   eventMessageId,
-  headers as headerNames,
+  gatewayEvent,
   inferenceEndpoint,
   newRequestId,
   streams,
@@ -83,7 +83,7 @@ async function storedIds(count: number): Promise<string[]> {
     consumers.auditWriter,
     async (batch) => {
       for (const delivery of batch) {
-        ids.push(String(delivery.headers[headerNames.messageId]));
+        ids.push(eventMessageId(gatewayEvent.parse(delivery.value)));
         delivery.acknowledge();
       }
     },

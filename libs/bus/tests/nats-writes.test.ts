@@ -1,6 +1,7 @@
 import { type RunningServer, startNats } from '@gateway/testing';
 import { connect, NatsConnectionImpl } from '@nats-io/transport-node';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { TurnEnd } from '../src/nats/turn-end.ts';
 import { writePerTurn } from '../src/nats/write-per-turn.ts';
 
 let server: RunningServer;
@@ -21,7 +22,8 @@ test('what is published in one turn of the event loop is one write, in its order
     writes += 1;
     write(bytes);
   };
-  writePerTurn(connection);
+  const turnEnd = new TurnEnd();
+  writePerTurn(connection, turnEnd);
   const received: string[] = [];
   connection.subscribe('numbers', {
     callback: (_, message) => void received.push(message.string()),
@@ -37,4 +39,14 @@ test('what is published in one turn of the event loop is one write, in its order
   await connection.flush();
   expect(writes).toBe(1);
   expect(received).toEqual(['one', 'two', 'three']);
+
+  // Made in the turn and published at its end, a message is not late for the write.
+  writes = 0;
+  turnEnd.push(() => connection.publish('numbers', 'five'));
+  connection.publish('numbers', 'four');
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(writes).toBe(1);
+  await connection.flush();
+  expect(received.slice(3)).toEqual(['four', 'five']);
 });

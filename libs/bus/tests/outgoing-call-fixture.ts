@@ -22,6 +22,7 @@ export function started(
   const windowBytes = windows.open();
   const control: { worker: string; message: ControlMessage }[] = [];
   const recorded: AttemptedEvent[] = [];
+  const packs: string[] = [];
   let closed = 0;
   const machine = new OutgoingCallMachine({
     head: inferenceEndpoint('demo').head,
@@ -37,6 +38,7 @@ export function started(
         recorded.push(one);
         return record(one);
       },
+      awaitPack: (pack) => void packs.push(pack),
       accepted: () => {},
       closed: () => {
         closed += 1;
@@ -56,7 +58,19 @@ export function started(
   const types = async () => (await collect(machine)).map(({ type }) => type);
   const isClosed = () => closed === 1 && clock.pending === 0;
   return {
-    ...{ machine, clock, windows, control, recorded, receive, accept, stream, types, isClosed },
+    ...{
+      machine,
+      clock,
+      windows,
+      control,
+      recorded,
+      packs,
+      receive,
+      accept,
+      stream,
+      types,
+      isClosed,
+    },
   };
 }
 

@@ -70,6 +70,16 @@ export {
   wireError,
 } from './errors.ts';
 export {
+  type EventPack,
+  encodePack,
+  type OpenedEvent,
+  openPack,
+  PACK_BYTES_MAX,
+  PACK_EVENTS_MAX,
+  type PackedEvent,
+  packedBytes,
+} from './event-packs.ts';
+export {
   type AttemptedEvent,
   attemptedEvent,
   CACHE_OUTCOMES,
@@ -147,6 +157,7 @@ export {
   clientInboxPrefix,
   consumers,
   type EventKind,
+  eventSubjectOfAll,
   parseHopSubject,
   parseReplySubject,
   type ReplyAddress,

@@ -7,6 +7,7 @@
 import type { ServiceName } from './identity.ts';
 
 const ROOT = 'gateway.v1';
+const EVENT_PREFIX = `${ROOT}.event.`;
 
 export type EventKind = 'received' | 'attempted' | 'finished' | 'control';
 
@@ -15,7 +16,9 @@ export type ReplyLeg = 'frames' | 'acknowledgement';
 
 export interface ReplyAddress {
   readonly ingress: string;
+  /** Of an acknowledgement: the worker that published. */
   readonly request: string;
+  /** Of an acknowledgement: the number of the worker's publish. */
   readonly attempt: number;
   readonly leg: ReplyLeg;
 }
@@ -30,9 +33,9 @@ export const subjects = {
   inference: (provider: string) => `${ROOT}.inference.${provider}`,
   models: (provider: string) => `${ROOT}.models.${provider}`,
   keptResponses: (provider: string) => `${ROOT}.responses.${provider}`,
-  event: (kind: EventKind) => `${ROOT}.event.${kind}`,
+  event: (kind: EventKind) => `${EVENT_PREFIX}${kind}`,
   quarantine: (consumer: string) => `${ROOT}.quarantine.${consumer}`,
-  /** Frames of one attempt, to the ingress that asked. */
+  /** Frames of one attempt, or what JetStream says of a worker's publish, to the ingress that asked. */
   reply: (address: ReplyAddress) =>
     `${ROOT}.reply.${address.ingress}.${address.request}.${address.attempt}.${address.leg}`,
   replies: (ingress: string) => `${ROOT}.reply.${ingress}.>`,
@@ -49,6 +52,19 @@ export const subjects = {
     `${ROOT}.inbox.${service}.${instance}.${request}`,
   inboxes: (service: ServiceName, instance: string) => `${ROOT}.inbox.${service}.${instance}.*`,
 } as const;
+
+/**
+ * The subject of a message with all these events. It names each of their kinds, so that whoever may not
+ * publish one of them may not publish the message either: `gateway.v1.event.attempted+finished`.
+ */
+export function eventSubjectOfAll(events: readonly { readonly subject: string }[]): string {
+  const [first] = events;
+  if (first !== undefined && events.every(({ subject }) => subject === first.subject)) {
+    return first.subject;
+  }
+  const kinds = new Set(events.map(({ subject }) => subject.slice(EVENT_PREFIX.length)));
+  return `${EVENT_PREFIX}${[...kinds].sort().join('+')}`;
+}
 
 /** The address in a reply subject, or undefined where the subject is not one. */
 export function parseReplySubject(subject: string): ReplyAddress | undefined {

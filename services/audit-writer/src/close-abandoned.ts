@@ -18,7 +18,10 @@ import { pause } from './pause.ts';
 export const GRACE_DEFAULT_MS = 30_000;
 /** Requests closed in one round. */
 export const CLOSED_MAX = 500;
-/** With more events waiting, the end of a request is more likely among them than lost. */
+/**
+ * With more messages of events waiting, the end of a request is more likely among them than lost. One
+ * that is closed too early gets its true end nevertheless.
+ */
 export const BACKLOG_MAX = 1_000;
 /** Ids in one log line. */
 const NAMED_MAX = 10;

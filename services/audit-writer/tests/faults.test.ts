@@ -182,9 +182,10 @@ test('a server without a free connection is waited for', async () => {
 test('writers killed between commit and acknowledgement leave each row once', async () => {
   const kills = 4;
   await publishRequests(100);
+  const published = (await backlog()).pending;
+  expect(published).toBeGreaterThan(0);
   for (let killed = 0; killed < kills; killed++) expect(await startKilledWriter()).toBe('SIGKILL');
-  const { pending } = await backlog();
-  expect(pending).toBe(300);
+  expect((await backlog()).pending).toBe(published);
   expect((await countRows()).requests).toBeGreaterThan(0);
   await startWriter();
   await settled(60_000);

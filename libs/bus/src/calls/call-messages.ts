@@ -52,8 +52,13 @@ export const controlMessage = z.discriminatedUnion('type', [
 export type ControlMessage = z.infer<typeof controlMessage>;
 
 const accepted = z.object({ worker: z.string() });
-const end = z.object({ event: attemptedEvent });
-const failure = z.object({ error: wireError, event: attemptedEvent.optional() });
+/** `pack`: under which the caller hears whether the event is stored, where it came with others. */
+const end = z.object({ event: attemptedEvent, pack: z.string().optional() });
+const failure = z.object({
+  error: wireError,
+  event: attemptedEvent.optional(),
+  pack: z.string().optional(),
+});
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -74,21 +79,37 @@ export function decodeAccepted(frame: Frame): string {
   return decodeJson(accepted, frame.payload).worker;
 }
 
-export function encodeEnd(event: AttemptedEvent): Uint8Array {
-  return encodeJson({ event });
+/** `json`: of the event, which is published too. */
+export function encodeEnd(
+  event: AttemptedEvent,
+  pack?: string,
+  json = JSON.stringify(event),
+): Uint8Array {
+  const packField = pack === undefined ? '' : `,"pack":${JSON.stringify(pack)}`;
+  return Buffer.from(`{"event":${json}${packField}}`, 'utf8');
 }
 
-export function decodeEnd(frame: Frame): AttemptedEvent {
-  return decodeJson(end, frame.payload).event;
+export function decodeEnd(frame: Frame): z.infer<typeof end> {
+  return decodeJson(end, frame.payload);
 }
 
-export function encodeFailure(error: GatewayError, event?: AttemptedEvent): Uint8Array {
-  return encodeJson({ error: errorToWire(error), event });
+export function encodeFailure(
+  error: GatewayError,
+  event?: AttemptedEvent,
+  pack?: string,
+): Uint8Array {
+  return encodeJson({ error: errorToWire(error), event, pack });
 }
 
-export function decodeFailure(frame: Frame): { error: GatewayError; event?: AttemptedEvent } {
-  const { error, event } = decodeJson(failure, frame.payload);
-  return { error: errorFromWire(error), ...(event !== undefined && { event }) };
+export interface Failure {
+  readonly error: GatewayError;
+  readonly event?: AttemptedEvent;
+  readonly pack?: string | undefined;
+}
+
+export function decodeFailure(frame: Frame): Failure {
+  const { error, event, pack } = decodeJson(failure, frame.payload);
+  return { error: errorFromWire(error), ...(event !== undefined && { event, pack }) };
 }
 
 /**
@@ -117,7 +138,7 @@ export function answerToLateFrame(
 export function eventOfLateFrame(frame: Frame, requestId: string): AttemptedEvent | undefined {
   const event =
     frame.type === 'end'
-      ? decodeEnd(frame)
+      ? decodeEnd(frame).event
       : frame.type === 'error'
         ? decodeFailure(frame).event
         : undefined;

@@ -46,8 +46,12 @@ export interface IncomingCallPort {
    * has no room.
    */
   extendData(bytes: Uint8Array): boolean;
-  /** Publishes durably; the acknowledgement goes to the caller. `sequence` is of the last frame. */
-  publishForCaller(event: AttemptedEvent, sequence: number): void;
+  /**
+   * Publishes durably; the acknowledgement goes to the caller. `json`: of the event. `sequence` is of
+   * the last frame. Gives what that frame says of the publish, where the acknowledgement does not name
+   * the call.
+   */
+  publishForCaller(event: AttemptedEvent, json: string, sequence: number): string | undefined;
   /**
    * Resolves once the event is stored or spooled; rejects with `audit_unavailable` while neither can be,
    * and with another code where neither ever will be.
@@ -171,12 +175,12 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     if (this.#dataLost) return this.fail(this.#lostReason(), event);
     if (this.#phase === 'closed') return;
     if (this.#phase !== 'streaming') throw misuse(`end() in phase ${this.#phase}`);
-    await this.#terminate('end', event, () => encodeEnd(event));
+    await this.#terminate('end', event, (pack, json) => encodeEnd(event, pack, json));
   }
 
   async fail(error: GatewayError, event?: AttemptedEvent): Promise<void> {
     if (this.#phase === 'closed') return;
-    await this.#terminate('error', event, () => encodeFailure(error, event));
+    await this.#terminate('error', event, (pack) => encodeFailure(error, event, pack));
   }
 
   /** A control message of the caller. */
@@ -268,7 +272,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   async #terminate(
     type: FrameType,
     event: AttemptedEvent | undefined,
-    payload: () => Uint8Array,
+    payload: (pack: string | undefined, json: string) => Uint8Array,
   ): Promise<void> {
     const orphaned = this.#orphaned;
     this.#phase = 'closed';
@@ -277,12 +281,14 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
       this.#dropWaiting(misuse('the call was ended before its data was sent'));
     }
     let isWithCaller = false;
+    let pack: string | undefined;
     try {
+      const json = JSON.stringify(event);
       if (event !== undefined && !orphaned) {
-        this.#setup.port.publishForCaller(event, this.#sequence);
+        pack = this.#setup.port.publishForCaller(event, json, this.#sequence);
         isWithCaller = true;
       }
-      this.#send(type, payload());
+      this.#send(type, payload(pack, json));
     } catch (error) {
       // The event is too large for a message: the caller must still hear an end.
       const detail = `the terminal frame was not sent: ${String(error)}`;

@@ -50,6 +50,8 @@ export interface OutgoingCallPort {
   sendControl(worker: string, message: ControlMessage): void;
   /** Resolves once the event is stored or spooled; rejects when neither can be. */
   record(event: AttemptedEvent): Promise<void>;
+  /** `acknowledged` is to be called for what the worker published under this key, now or later. */
+  awaitPack(pack: string): void;
   /** From here to `closed` the worker's death must be reported by `workerLost()`. */
   accepted(worker: string): void;
   /** Called once. Frames of the call are late from now on, and its body is no longer needed. */
@@ -186,10 +188,10 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
         return;
       case 'end':
         this.#expectPhase('streaming', frame);
-        this.#takeTerminal({ type: 'end', event: decodeEnd(frame) });
+        this.#takeEnd(frame);
         return;
       case 'error':
-        this.#takeTerminal({ type: 'error', ...decodeFailure(frame) });
+        this.#takeFailure(frame);
         return;
     }
   }
@@ -214,7 +216,17 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     this.#queue.push({ type: 'data', bytes });
   }
 
-  #takeTerminal(terminal: Terminal<Head>): void {
+  #takeEnd(frame: Frame): void {
+    const { event, pack } = decodeEnd(frame);
+    this.#takeTerminal({ type: 'end', event }, pack);
+  }
+
+  #takeFailure(frame: Frame): void {
+    const { pack, ...failure } = decodeFailure(frame);
+    this.#takeTerminal({ type: 'error', ...failure }, pack);
+  }
+
+  #takeTerminal(terminal: Terminal<Head>, pack: string | undefined): void {
     this.#callOffTimer();
     this.#callOffDeadline();
     const { event } = terminal;
@@ -222,6 +234,8 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
       this.#finish(terminal);
       return;
     }
+    // What was heard of it already is taken into account below.
+    if (pack !== undefined) this.#setup.port.awaitPack(pack);
     this.#phase = 'settling';
     this.#terminal = { ...terminal, event };
     this.#settle();

@@ -77,6 +77,8 @@ export class InProcessCalls implements PeerCalls {
       port: {
         sendControl: (worker, message) => this.#sendControl(worker, message),
         record: this.#record,
+        // What is published for a caller is acknowledged to its call.
+        awaitPack: () => undefined,
         accepted: (worker) => {
           // It may have died since it sent the frame.
           if (!this.#hub.buses.has(worker)) turns.push(() => call.workerLost());
@@ -208,6 +210,7 @@ export class InProcessCalls implements PeerCalls {
           () => acknowledge(true),
           () => acknowledge(false),
         );
+        return undefined;
       },
       record: this.#record,
       body: async (signal) => {

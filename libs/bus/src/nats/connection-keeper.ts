@@ -14,6 +14,7 @@ import {
   type SubscriptionOptions,
 } from '@nats-io/transport-node';
 import type { NatsBusOptions } from './nats-bus-options.ts';
+import type { TurnEnd } from './turn-end.ts';
 import { writePerTurn } from './write-per-turn.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -75,14 +76,16 @@ export function checkServer(connection: NatsConnection): void {
 
 export class ConnectionKeeper {
   readonly #options: NatsBusOptions;
+  readonly #turnEnd: TurnEnd;
   readonly #listeners: Listener[] = [];
   readonly #first = Promise.withResolvers<NatsConnection>();
   #connection: NatsConnection | undefined;
   #outage: string | undefined = 'NATS is not connected yet';
   #closing = false;
 
-  private constructor(options: NatsBusOptions) {
+  private constructor(options: NatsBusOptions, turnEnd: TurnEnd) {
     this.#options = options;
+    this.#turnEnd = turnEnd;
     this.#first.promise.catch(() => undefined);
   }
 
@@ -90,8 +93,8 @@ export class ConnectionKeeper {
    * Resolves with the first connection, or without one after FIRST_CONNECT_WAIT_MS, to go on
    * trying. Throws `NatsSetupError` when the server refuses the user or is not fit for use.
    */
-  static async open(options: NatsBusOptions): Promise<ConnectionKeeper> {
-    const keeper = new ConnectionKeeper(options);
+  static async open(options: NatsBusOptions, turnEnd: TurnEnd): Promise<ConnectionKeeper> {
+    const keeper = new ConnectionKeeper(options, turnEnd);
     const waited = Promise.withResolvers<void>();
     const timer = setTimeout(waited.resolve, FIRST_CONNECT_WAIT_MS);
     const connecting = keeper.#connect();
@@ -175,7 +178,7 @@ export class ConnectionKeeper {
       const connection = await this.#firstConnection();
       if (connection === undefined) return;
       checkServer(connection);
-      writePerTurn(connection);
+      writePerTurn(connection, this.#turnEnd);
       this.#connection = connection;
       this.#outage = undefined;
       void this.#watch(connection);
@@ -222,7 +225,7 @@ export class ConnectionKeeper {
         this.#notifyLost();
         return;
       case 'reconnect':
-        if (this.#connection !== undefined) writePerTurn(this.#connection);
+        if (this.#connection !== undefined) writePerTurn(this.#connection, this.#turnEnd);
         this.#outage = undefined;
         logger?.info({ server: status.server }, 'NATS connection restored');
         for (const listener of this.#listeners) listener.restored?.();

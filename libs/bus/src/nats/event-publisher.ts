@@ -1,29 +1,37 @@
 /**
- * Durable publishes: JetStream's acknowledgement is awaited, and a message id makes them
- * repeatable.
+ * What a durable publish is made of: a message id, which makes it repeatable, and JetStream's
+ * acknowledgement or refusal.
  */
 import {
   eventMessageId,
+  exactOr,
   GatewayError,
   type GatewayEvent,
   headers as headerNames,
   subjects,
 } from '@gateway/protocol';
-import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import { type Msg, type MsgHdrs, MsgHdrsImpl } from '@nats-io/transport-node';
 import { z } from 'zod';
-import { PUBLISH_TIMEOUT_MS, type PublishOptions } from '../bus.ts';
-import { decodeJson, encodeJson } from '../calls/call-messages.ts';
+import { decodeJson } from '../calls/call-messages.ts';
 import type { LogMessage } from '../log/log-record.ts';
 import { activeCarrier } from '../trace-context.ts';
-import { headersWith } from './message-format.ts';
 import type { RequestMux } from './request-mux.ts';
 
-const publishAcknowledgement = z.object({
-  seq: z.number().optional(),
-  error: z
-    .object({ description: z.string().optional(), err_code: z.number().optional() })
-    .optional(),
-});
+const publishAcknowledgement = exactOr(
+  isStored,
+  z.object({
+    seq: z.number().optional(),
+    error: z
+      .object({ description: z.string().optional(), err_code: z.number().optional() })
+      .optional(),
+  }),
+);
+
+/** What nearly every acknowledgement says: a sequence, and no error. */
+function isStored(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('seq' in value)) return false;
+  return typeof value.seq === 'number' && !('error' in value);
+}
 
 /**
  * What JetStream says of a message and not of itself: too large, or its headers are.
@@ -71,8 +79,34 @@ export function storedSequence(reply: Msg): number {
   return seq;
 }
 
-export function eventHeaders(event: GatewayEvent): MsgHdrs {
-  return headersWith({ [headerNames.messageId]: eventMessageId(event) });
+const HEADERS_START = `NATS/1.0\r\n${headerNames.messageId}: `;
+
+/** The one header of an event, which the client would make in several steps. */
+class MessageIdHeader extends MsgHdrsImpl {
+  readonly #id: string;
+
+  constructor(id: string) {
+    super();
+    this.#id = id;
+    this.headers.set(headerNames.messageId, [id]);
+  }
+
+  override encode(): Uint8Array {
+    return Buffer.from(`${HEADERS_START}${this.#id}\r\n\r\n`, 'latin1');
+  }
+}
+
+/** `id`: of ours, without a line end. */
+export function messageIdHeader(id: string): MsgHdrs {
+  return new MessageIdHeader(id);
+}
+
+/** What became of a publish that was not stored, as the audit sees it. */
+export function notStored(cause: unknown): GatewayError {
+  return new GatewayError('audit_unavailable', 'The request could not be recorded.', {
+    detail: cause instanceof GatewayError ? `${cause.code}: ${cause.message}` : String(cause),
+    cause,
+  });
 }
 
 /** A publish that JetStream must store, as the audit sees it: stored, or `audit_unavailable`. */
@@ -83,39 +117,16 @@ export async function publishDurably(
   try {
     storedSequence(await mux.request(message));
   } catch (error) {
-    throw new GatewayError('audit_unavailable', 'The request could not be recorded.', {
-      detail: error instanceof GatewayError ? `${error.code}: ${error.message}` : String(error),
-      cause: error,
-    });
+    throw notStored(error);
   }
 }
 
-export function publishEvent(
-  mux: RequestMux,
-  event: GatewayEvent,
-  { timeoutMs = PUBLISH_TIMEOUT_MS }: PublishOptions = {},
-): Promise<void> {
-  return publishMessage(mux, eventMessage(event), timeoutMs);
-}
-
 /** The event as it is stored, with the active trace context. */
-export function eventMessage(event: GatewayEvent): LogMessage {
+export function eventMessage(event: GatewayEvent, json = JSON.stringify(event)): LogMessage {
   return {
     id: eventMessageId(event),
     subject: subjects.event(event.kind),
     headers: activeCarrier(),
-    bytes: encodeJson(event),
+    bytes: Buffer.from(json, 'utf8'),
   };
-}
-
-/** Publishes an event as it was kept: under its own id and in the trace that it came from. */
-export function publishMessage(
-  mux: RequestMux,
-  { id, subject, headers: carried, bytes: payload }: LogMessage,
-  timeoutMs: number,
-): Promise<void> {
-  const stored = headers();
-  for (const [name, value] of Object.entries(carried)) stored.set(name, value);
-  stored.set(headerNames.messageId, id);
-  return publishDurably(mux, { subject, payload, headers: stored, timeoutMs });
 }

@@ -4,36 +4,36 @@
  * timeout after the first.
  */
 import { GatewayError, type GatewayEvent } from '@gateway/protocol';
-import { PUBLISH_TIMEOUT_MS, RECORD_TIMEOUT_MS, type SpoolState } from '../bus.ts';
+import {
+  PUBLISH_TIMEOUT_MS,
+  RECORD_TIMEOUT_MS,
+  type RecordOptions,
+  type SpoolState,
+} from '../bus.ts';
 import type { LogMessage } from '../log/log-record.ts';
 import { Spool, type SpoolSetup } from '../spool/spool.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
-import {
-  eventMessage,
-  isJetStreamFull,
-  isMessageRefused,
-  publishMessage,
-} from './event-publisher.ts';
-import type { RequestMux } from './request-mux.ts';
+import type { EventPacker } from './event-packer.ts';
+import { eventMessage, isJetStreamFull, isMessageRefused } from './event-publisher.ts';
 
 const NO_SPOOL: SpoolState = { events: 0, bytes: 0, admits: true };
 
 export interface EventRecorderSetup {
   readonly keeper: ConnectionKeeper;
-  readonly mux: RequestMux;
+  readonly packer: EventPacker;
   /** Without one, what JetStream does not take is refused. */
   readonly spool?: Omit<SpoolSetup, 'port'> | undefined;
 }
 
 export class EventRecorder {
   readonly #keeper: ConnectionKeeper;
-  readonly #mux: RequestMux;
+  readonly #packer: EventPacker;
   readonly #spool: Spool | undefined;
   #closed = false;
 
-  private constructor({ keeper, mux }: EventRecorderSetup, spool: Spool | undefined) {
+  private constructor({ keeper, packer }: EventRecorderSetup, spool: Spool | undefined) {
     this.#keeper = keeper;
-    this.#mux = mux;
+    this.#packer = packer;
     this.#spool = spool;
     keeper.listen({
       connected: () => spool?.retryNow(),
@@ -43,9 +43,10 @@ export class EventRecorder {
 
   /** Throws when the spool's directory cannot be written. */
   static async open(setup: EventRecorderSetup): Promise<EventRecorder> {
-    const { mux, spool } = setup;
+    const { packer, spool } = setup;
     const port = {
-      store: (message: LogMessage) => publishMessage(mux, message, PUBLISH_TIMEOUT_MS),
+      store: (message: LogMessage, { alone }: { alone: boolean }) =>
+        packer.store(message, { timeoutMs: PUBLISH_TIMEOUT_MS, alone }),
       isRefusal: isMessageRefused,
       isFull: isJetStreamFull,
     };
@@ -56,14 +57,14 @@ export class EventRecorder {
     return this.#spool?.state ?? NO_SPOOL;
   }
 
-  async record(event: GatewayEvent): Promise<void> {
+  async record(event: GatewayEvent, { mayWait }: RecordOptions = {}): Promise<void> {
     if (this.#closed) throw this.#keeper.unavailable();
     const message = eventMessage(event);
     const spool = this.#spool;
-    if (spool === undefined) return await this.#store(message);
+    if (spool === undefined) return await this.#store(message, mayWait);
     if (spool.isEmpty) {
       try {
-        return await this.#store(message);
+        return await this.#store(message, mayWait);
       } catch (error) {
         if (!isUnavailable(error)) throw error;
       }
@@ -81,6 +82,7 @@ export class EventRecorder {
 
   /** Gives what waits a moment to be stored. */
   async flush(): Promise<void> {
+    this.#packer.flush();
     if (this.#keeper.connection !== undefined) await this.#spool?.flush();
   }
 
@@ -90,9 +92,9 @@ export class EventRecorder {
     await this.#spool?.close();
   }
 
-  async #store(message: LogMessage): Promise<void> {
+  async #store(message: LogMessage, mayWait?: boolean): Promise<void> {
     try {
-      await publishMessage(this.#mux, message, RECORD_TIMEOUT_MS);
+      await this.#packer.store(message, { timeoutMs: RECORD_TIMEOUT_MS, mayWait });
     } catch (error) {
       if (!isMessageRefused(error)) throw error;
       throw new GatewayError('internal', 'The gateway failed to record this request.', {

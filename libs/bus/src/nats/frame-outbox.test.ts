@@ -1,6 +1,7 @@
 import { FRAME_PAYLOAD_BYTES_MAX, FRAMES_MESSAGE_BYTES_MAX, type Frame } from '@gateway/protocol';
 import { expect, test } from 'vitest';
-import { FrameOutbox, TurnEnd } from './frame-outbox.ts';
+import { FrameOutbox } from './frame-outbox.ts';
+import { TurnEnd } from './turn-end.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -4,23 +4,7 @@
  */
 import type { Frame } from '@gateway/protocol';
 import { FrameBatch } from '../calls/frame-batch.ts';
-
-/** Runs what is left for the end of this turn of the event loop, for all calls of a bus together. */
-export class TurnEnd {
-  #tasks: (() => void)[] = [];
-
-  push(task: () => void): void {
-    this.#tasks.push(task);
-    if (this.#tasks.length === 1) setImmediate(() => this.run());
-  }
-
-  /** At once. */
-  run(): void {
-    const tasks = this.#tasks;
-    this.#tasks = [];
-    for (const task of tasks) task();
-  }
-}
+import type { TurnEnd } from './turn-end.ts';
 
 /** Frames of one call. */
 export class FrameOutbox {

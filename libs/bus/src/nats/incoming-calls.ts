@@ -24,14 +24,13 @@ import {
   controlMessage,
   decodeJson,
   encodeFailure,
-  encodeJson,
 } from '../calls/call-messages.ts';
 import { type Arrival, allFull, CallServer } from '../calls/call-server.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
 import { pullBody } from './body-pieces.ts';
+import { CallerPacks } from './caller-packs.ts';
 import { drainable } from './drainable.ts';
-import { eventHeaders } from './event-publisher.ts';
-import { FrameOutbox, TurnEnd } from './frame-outbox.ts';
+import { FrameOutbox } from './frame-outbox.ts';
 import { HandedOverEvents } from './handed-over-events.ts';
 import { carrierOf, decodeMessage, isNoResponders, type RawMessage } from './message-format.ts';
 import type { CallsSetup } from './outgoing-calls.ts';
@@ -75,7 +74,7 @@ export class IncomingCalls {
   readonly #isClockRight: () => boolean;
   readonly #calls = new Map<string, OpenCall>();
   readonly #handedOver: HandedOverEvents;
-  readonly #turnEnd = new TurnEnd();
+  readonly #packs: CallerPacks;
   #subscribed: Promise<void> | undefined;
   #probing = false;
 
@@ -83,6 +82,8 @@ export class IncomingCalls {
     this.#setup = setup;
     this.#isClockRight = isClockRight;
     this.#handedOver = new HandedOverEvents(setup.clock);
+    const { keeper, turnEnd, identity } = setup;
+    this.#packs = new CallerPacks({ keeper, turnEnd, worker: identity.instance });
     setup.keeper.listen({
       restored: () => this.#tellBroken(),
       lost: () => {
@@ -124,7 +125,7 @@ export class IncomingCalls {
     return drainable(async () => {
       await keeper.unsubscribe(subscription);
       await server.idle();
-      this.#turnEnd.run();
+      this.#setup.turnEnd.run();
     });
   }
 
@@ -191,11 +192,11 @@ export class IncomingCalls {
   }
 
   #port(header: CallHeader, raw: RawMessage): IncomingCallPort {
-    const { keeper, mux, recorder } = this.#setup;
+    const { mux, recorder, turnEnd } = this.#setup;
     const { requestId: request, attempt, caller: ingress, bodyBytes } = header;
     const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
     const hop = this.#hop(header);
-    const outbox = new FrameOutbox(this.#turnEnd, (frames) => {
+    const outbox = new FrameOutbox(turnEnd, (frames) => {
       const asks = frames.some(({ type, sequence }) => {
         return type !== 'data' || sequence % HOP_EVERY_FRAMES === 0;
       });
@@ -204,12 +205,10 @@ export class IncomingCalls {
     return {
       sendFrame: (frame) => outbox.send(frame),
       extendData: (bytes) => outbox.extendData(bytes),
-      publishForCaller: (event, sequence) => {
-        keeper.require().publish(subjects.event(event.kind), encodeJson(event), {
-          reply: subjects.reply({ ingress, request, attempt, leg: 'acknowledgement' }),
-          headers: eventHeaders(event),
-        });
+      publishForCaller: (event, json, sequence) => {
+        const pack = this.#packs.add(ingress, event, json);
         this.#handedOver.add({ event, caller: ingress, sequence: sequence + 1 });
+        return pack;
       },
       record: (event) => recorder.record(event),
       body: async (signal) => {

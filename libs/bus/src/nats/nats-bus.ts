@@ -7,23 +7,25 @@ import type {
   OneWayEndpoint,
   StreamEndpoint,
 } from '@gateway/protocol';
-import type {
-  Backlog,
-  BatchHandler,
-  Bucket,
-  Bus,
-  CallHandler,
-  CallOptions,
-  ConsumeOptions,
-  Message,
-  OutgoingCall,
-  PublishOptions,
-  RequestHandler,
-  RequestOptions,
-  RespondOptions,
-  ServeOptions,
-  SpoolState,
-  Subscription,
+import {
+  type Backlog,
+  type BatchHandler,
+  type Bucket,
+  type Bus,
+  type CallHandler,
+  type CallOptions,
+  type ConsumeOptions,
+  type Message,
+  type OutgoingCall,
+  PUBLISH_TIMEOUT_MS,
+  type PublishOptions,
+  type RecordOptions,
+  type RequestHandler,
+  type RequestOptions,
+  type RespondOptions,
+  type ServeOptions,
+  type SpoolState,
+  type Subscription,
 } from '../bus.ts';
 import { systemClock } from '../calls/clock.ts';
 import { SILENT } from '../log/durable-log.ts';
@@ -32,7 +34,8 @@ import { NatsBucket } from './bucket.ts';
 import { ConnectionKeeper } from './connection-keeper.ts';
 import { drainable } from './drainable.ts';
 import { EventConsumer } from './event-consumer.ts';
-import { publishEvent } from './event-publisher.ts';
+import { EventPacker } from './event-packer.ts';
+import { eventMessage } from './event-publisher.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { IncomingCalls } from './incoming-calls.ts';
 import type { NatsBusOptions } from './nats-bus-options.ts';
@@ -40,6 +43,15 @@ import { OutgoingCalls } from './outgoing-calls.ts';
 import { ProvisioningCheck } from './provisioning-check.ts';
 import { RequestMux } from './request-mux.ts';
 import { Requests } from './requests.ts';
+import { TurnEnd } from './turn-end.ts';
+
+interface Parts {
+  readonly keeper: ConnectionKeeper;
+  readonly mux: RequestMux;
+  readonly turnEnd: TurnEnd;
+  readonly packer: EventPacker;
+  readonly recorder: EventRecorder;
+}
 
 class NatsBus implements Bus {
   readonly identity: Identity;
@@ -50,21 +62,19 @@ class NatsBus implements Bus {
   readonly #outgoing: OutgoingCalls;
   readonly #incoming: IncomingCalls;
   readonly #provisioning: ProvisioningCheck;
+  readonly #packer: EventPacker;
   readonly #recorder: EventRecorder;
   readonly #subscriptions = new Set<Subscription>();
   #drained: Promise<void> | undefined;
 
-  private constructor(
-    { identity, logger }: NatsBusOptions,
-    keeper: ConnectionKeeper,
-    mux: RequestMux,
-    recorder: EventRecorder,
-  ) {
+  private constructor({ identity, logger }: NatsBusOptions, parts: Parts) {
+    const { keeper, mux, turnEnd, packer, recorder } = parts;
     const clock = systemClock;
     this.identity = identity;
-    this.#setup = { keeper, mux, clock, identity, logger, recorder };
+    this.#setup = { keeper, mux, clock, identity, logger, recorder, turnEnd };
     this.#keeper = keeper;
     this.#mux = mux;
+    this.#packer = packer;
     this.#recorder = recorder;
     this.#requests = new Requests(this.#setup);
     this.#outgoing = new OutgoingCalls(this.#setup);
@@ -76,14 +86,16 @@ class NatsBus implements Bus {
   static async connect(options: NatsBusOptions): Promise<NatsBus> {
     const { identity, logger = SILENT, spool } = options;
     const clock = systemClock;
-    const keeper = await ConnectionKeeper.open(options);
+    const turnEnd = new TurnEnd();
+    const keeper = await ConnectionKeeper.open(options, turnEnd);
     try {
       const mux = new RequestMux(keeper, identity, clock);
+      const packer = new EventPacker({ keeper, mux, clock, turnEnd });
       const recorder = await EventRecorder.open({
-        ...{ keeper, mux },
+        ...{ keeper, packer },
         spool: spool && { ...spool, identity, clock, logger },
       });
-      const bus = new NatsBus(options, keeper, mux, recorder);
+      const bus = new NatsBus(options, { keeper, mux, turnEnd, packer, recorder });
       await bus.#provisioning.start();
       return bus;
     } catch (error) {
@@ -148,12 +160,15 @@ class NatsBus implements Bus {
     return this.#kept(this.#incoming.serve(endpoint, handler, options));
   }
 
-  publish(event: GatewayEvent, options?: PublishOptions): Promise<void> {
-    return publishEvent(this.#mux, event, options);
+  publish(
+    event: GatewayEvent,
+    { timeoutMs = PUBLISH_TIMEOUT_MS }: PublishOptions = {},
+  ): Promise<void> {
+    return this.#packer.store(eventMessage(event), { timeoutMs });
   }
 
-  record(event: GatewayEvent): Promise<void> {
-    return this.#recorder.record(event);
+  record(event: GatewayEvent, options?: RecordOptions): Promise<void> {
+    return this.#recorder.record(event, options);
   }
 
   consume(

@@ -36,7 +36,9 @@ import type { ConnectionKeeper } from './connection-keeper.ts';
 import { storedSequence } from './event-publisher.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import { encodeMessage, headersWith, isNoResponders } from './message-format.ts';
+import { PackAcknowledgements } from './pack-acknowledgements.ts';
 import type { RequestMux } from './request-mux.ts';
+import type { TurnEnd } from './turn-end.ts';
 import { WorkerLiveness } from './worker-liveness.ts';
 
 export interface CallsSetup {
@@ -46,6 +48,7 @@ export interface CallsSetup {
   readonly clock: Clock;
   readonly logger: Logger | undefined;
   readonly recorder: Pick<EventRecorder, 'record'>;
+  readonly turnEnd: TurnEnd;
 }
 
 /** What a call hears of its transport, whatever its endpoint. */
@@ -66,6 +69,7 @@ export class OutgoingCalls {
   readonly #setup: CallsSetup;
   readonly #windows = new WindowPool();
   readonly #calls = new Map<string, OpenCall>();
+  readonly #acknowledgements = new PackAcknowledgements();
   readonly #liveness: WorkerLiveness;
   readonly #repliesPrefixLength: number;
   #subscribed = false;
@@ -128,9 +132,14 @@ export class OutgoingCalls {
 
   #port(key: string): OutgoingCallPort {
     let unwatch = () => {};
+    let stopWaiting = () => {};
     return {
       sendControl: (worker, message) => this.#sendControl(worker, message),
       record: (event) => this.#setup.recorder.record(event),
+      awaitPack: (pack) => {
+        const machine = this.#calls.get(key)?.machine;
+        if (machine !== undefined) stopWaiting = this.#acknowledgements.wait(pack, machine);
+      },
       accepted: (worker) => {
         const lost = () => this.#calls.get(key)?.machine.workerLost();
         const stop = this.#liveness.watch(worker, lost);
@@ -138,6 +147,7 @@ export class OutgoingCalls {
       },
       closed: () => {
         unwatch();
+        stopWaiting();
         this.#calls.delete(key);
       },
     };
@@ -170,12 +180,12 @@ export class OutgoingCalls {
   }
 
   #received(message: Msg): void {
-    // `<request>.<attempt>.<leg>`, of which the first two are the key of the call.
+    // `<request>.<attempt>.<leg>`, of which the first two are the key of the call, or of the pack.
     const { subject } = message;
     const legAt = subject.lastIndexOf('.');
     const key = subject.slice(this.#repliesPrefixLength, legAt);
     if (subject.slice(legAt + 1) === ACKNOWLEDGEMENT) {
-      this.#calls.get(key)?.machine.acknowledged(isStored(message));
+      this.#acknowledgements.heard(key, isStored(message));
       return;
     }
     if (isNoResponders(message)) {

@@ -2,8 +2,8 @@
  * Brings spooled events to JetStream: the oldest first, each under its own id, so that one that was
  * stored before, though nobody heard of it, is not stored twice.
  *
- * While JetStream takes nothing, the oldest two are tried in growing intervals; when it does, batches
- * follow. An event that JetStream refuses for what it is, or that fails REFUSALS_MAX times while a later
+ * While JetStream takes nothing, the oldest two are tried in growing intervals, each in a message of its
+ * own; when it does, batches follow. An event that JetStream refuses for what it is, or that fails REFUSALS_MAX times while a later
  * one is stored, is put aside: it must not hold up the rest. One that only finds no room is kept: what is
  * smaller may pass it.
  */
@@ -23,8 +23,11 @@ const BATCH_COUNT_MAX = 64;
 export const REFUSALS_MAX = 3;
 
 export interface ReplayPort {
-  /** Resolves once the event is stored in JetStream. */
-  store(message: LogMessage): Promise<void>;
+  /**
+   * Resolves once the event is stored in JetStream. One that is stored `alone` travels with no other,
+   * whose fate it would share.
+   */
+  store(message: LogMessage, options: { readonly alone: boolean }): Promise<void>;
   /** Whether JetStream refused the event for what it is. */
   isRefusal(error: unknown): boolean;
   /** Whether JetStream had no room for it, as it may have later. */
@@ -102,9 +105,12 @@ export class SpoolReplay {
   async #round(source: SpoolDirectory): Promise<RoundOutcome> {
     const { port, logger, replayed } = this.#setup;
     try {
+      const alone = this.#countMax === PROBE_COUNT;
       const messages = await source.oldest(this.#countMax);
       const errors = await Promise.all(
-        messages.map((message) => port.store(message).then(() => undefined, toGatewayError)),
+        messages.map((message) =>
+          port.store(message, { alone }).then(() => undefined, toGatewayError),
+        ),
       );
       const settled = new Set(messages.filter((_, index) => errors[index] === undefined));
       const lastStored = errors.lastIndexOf(undefined);

@@ -1,0 +1,44 @@
+/**
+ * The end of a turn of the event loop, for all that goes over one connection: first what gathered in the
+ * turn is made into messages, then all messages are written. Both in one turn, since another one costs
+ * as much as a message (measured).
+ */
+export class TurnEnd {
+  #tasks: (() => void)[] = [];
+  #write: (() => void) | undefined;
+  #isScheduled = false;
+
+  push(task: () => void): void {
+    this.#tasks.push(task);
+    this.#schedule();
+  }
+
+  /** Runs the tasks at once, while there is a connection for what they publish. */
+  run(): void {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) task();
+  }
+
+  /** Writes after the tasks of this turn. One connection has one write a turn, the last one set. */
+  writeOnce(write: () => void): void {
+    this.#write = write;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.run());
+    // Between the two the client hands on what the tasks have published.
+    setImmediate(() => this.#end());
+  }
+
+  #end(): void {
+    this.#isScheduled = false;
+    const write = this.#write;
+    this.#write = undefined;
+    write?.();
+    if (this.#tasks.length > 0) this.#schedule();
+  }
+}
