@@ -2,7 +2,7 @@
  * The bus of one process: the real machines, requests, frames and control messages of `libs/bus` over a
  * connection that is none. Only the disk of the spool is played.
  */
-import type { Bus, OutgoingCall, RecordOptions, ReplyFrame } from '@gateway/bus';
+import type { Bus, OutgoingCall, RecordOptions } from '@gateway/bus';
 import { GatewayError, type GatewayEvent, type Identity } from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';
 import type { Clock } from '../../libs/bus/src/calls/clock.ts';
@@ -265,14 +265,17 @@ function withOneEnd<Head>(
       return call.worker;
     },
     cancel: (reason) => call.cancel(reason),
-    async *[Symbol.asyncIterator](): AsyncGenerator<ReplyFrame<Head>> {
+    async deliver(consumer) {
       let ends = 0;
-      for await (const frame of call) {
-        if (ends > 0) violated(`a ${frame.type} frame follows the end of its call`);
-        if (frame.type === 'end' || frame.type === 'error') ends += 1;
-        yield frame;
-      }
+      await call.deliver({
+        take: (frame) => {
+          if (ends > 0) violated(`a ${frame.type} frame follows the end of its call`);
+          if (frame.type === 'end' || frame.type === 'error') ends += 1;
+          return consumer.take(frame);
+        },
+      });
       if (ends !== 1) violated(`a call has ${ends} ends`);
     },
+    [Symbol.asyncIterator]: () => call[Symbol.asyncIterator](),
   };
 }

@@ -91,9 +91,18 @@ export type ReplyFrame<Head> =
    */
   | { readonly type: 'error'; readonly error: GatewayError; readonly event?: AttemptedEvent };
 
+/** Takes the frames of one call. */
+export interface FrameConsumer<Head> {
+  /**
+   * A promise holds the next frame back, and the worker's credit for this one, until it resolves. What is
+   * thrown, here or by the promise, cancels the call as `client_closed`.
+   */
+  take(frame: ReplyFrame<Head>): Promise<void> | undefined;
+}
+
 /**
- * Iterate once, to the terminal frame or to a `return()`, which cancels as `client_closed`: until
- * then the call keeps its window.
+ * Its frames are delivered, or iterated over, once: to the terminal frame, or until the consumer throws
+ * or the iterator's `return()`, which cancels as `client_closed`. Until then the call keeps its window.
  */
 export interface OutgoingCall<Head> extends AsyncIterable<ReplyFrame<Head>> {
   /** The worker that accepted. */
@@ -103,6 +112,11 @@ export interface OutgoingCall<Head> extends AsyncIterable<ReplyFrame<Head>> {
    * event of what was spent), which comes within `CANCEL_TIMEOUT_MS` or is made here.
    */
   cancel(reason: GatewayError): void;
+  /**
+   * Hands frames over as they come, all that came in one message in one go, in the trace that is active
+   * here. Resolves when the terminal frame is taken; rejects with what the consumer throws.
+   */
+  deliver(consumer: FrameConsumer<Head>): Promise<void>;
 }
 
 /**

@@ -9,6 +9,7 @@ export type {
   ConsumeOptions,
   Delivery,
   Entry,
+  FrameConsumer,
   IncomingCall,
   Message,
   OutgoingCall,

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { collect, errorOf } from '../../tests/contract/sample-messages.ts';
 import { data, started } from '../../tests/outgoing-call-fixture.ts';
@@ -64,6 +65,7 @@ describe('credit', () => {
     expect(call.grants()).toEqual([]);
     // Halved twice, the window has room for what was read since and is not in it any more.
     const last = call.read(1);
+    await setImmediate();
     expect(call.grants()).toEqual([half / 4]);
     expect(call.windows.openBytes - othersBytes).toBe(half / 4);
     call.machine.busLost();

@@ -26,10 +26,12 @@ import {
   type Frame,
   GatewayError,
 } from '@gateway/protocol';
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import {
   ACCEPT_TIMEOUT_MS,
   CANCEL_TIMEOUT_MS,
   EVENT_ACKNOWLEDGE_TIMEOUT_MS,
+  type FrameConsumer,
   type OutgoingCall,
   type ReplyFrame,
 } from '../bus.ts';
@@ -41,7 +43,8 @@ import {
   decodeJson,
 } from './call-messages.ts';
 import type { Clock } from './clock.ts';
-import { FrameQueue } from './frame-queue.ts';
+import { type DeliveryOwner, FrameDelivery } from './frame-delivery.ts';
+import { FrameIterator } from './frame-iterator.ts';
 import type { WindowPool } from './window-pool.ts';
 
 /** What the machine asks of its transport. */
@@ -74,9 +77,12 @@ export interface OutgoingCallSetup<Head> {
 
 type Terminal<Head> = Extract<ReplyFrame<Head>, { type: 'end' | 'error' }>;
 
-export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
+export class OutgoingCallMachine<Head>
+  implements OutgoingCall<Head>, DeliveryOwner<ReplyFrame<Head>>
+{
   readonly #setup: OutgoingCallSetup<Head>;
-  readonly #queue: FrameQueue<ReplyFrame<Head>>;
+  readonly #delivery: FrameDelivery<Head> = new FrameDelivery(this);
+  #iterator: FrameIterator<Head> | undefined;
   #phase: 'sent' | 'accepted' | 'streaming' | 'settling' | 'closed' = 'sent';
   #worker: string | undefined;
   #nextSequence = 0;
@@ -97,10 +103,6 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     this.#setup = setup;
     this.#windowBytes = setup.windowBytes;
     this.#creditBytes = setup.windowBytes;
-    this.#queue = new FrameQueue(
-      (frame) => this.#finishedWith(frame),
-      () => this.#abandon(),
-    );
     const { clock, acceptTimeoutMs = ACCEPT_TIMEOUT_MS } = setup;
     this.#callOffTimer = clock.after(acceptTimeoutMs, () =>
       this.#close('worker_lost', 'No worker took the request in time.'),
@@ -115,7 +117,16 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ReplyFrame<Head>> {
-    return this.#queue;
+    this.#iterator ??= new FrameIterator(this.#delivery);
+    return this.#iterator;
+  }
+
+  deliver(consumer: FrameConsumer<Head>): Promise<void> {
+    const active = context.active();
+    if (active === ROOT_CONTEXT) return this.#delivery.start(consumer);
+    return this.#delivery.start({
+      take: (frame) => context.with(active, () => consumer.take(frame)),
+    });
   }
 
   cancel(reason: GatewayError): void {
@@ -179,8 +190,7 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
         return;
       case 'head':
         this.#expectPhase('accepted', frame);
-        this.#queue.push({ type: 'head', head: decodeJson(this.#setup.head, frame.payload) });
-        this.#phase = 'streaming';
+        this.#takeHead(decodeJson(this.#setup.head, frame.payload));
         return;
       case 'data':
         this.#expectPhase('streaming', frame);
@@ -205,15 +215,21 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     this.#phase = 'accepted';
     this.#worker = worker;
     this.#setup.port.accepted(worker);
-    this.#queue.push({ type: 'accepted', worker });
     if (this.#cancelReason !== undefined) this.#tellCancel(this.#cancelReason);
+    // The consumer runs in here, and may cancel.
+    this.#delivery.push({ type: 'accepted', worker });
+  }
+
+  #takeHead(head: Head): void {
+    this.#phase = 'streaming';
+    this.#delivery.push({ type: 'head', head });
   }
 
   #takeData(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.#consumerDone) return;
     this.#creditBytes -= bytes.length;
     if (this.#creditBytes < 0) throw new Error('more than the window');
-    this.#queue.push({ type: 'data', bytes });
+    this.#delivery.push({ type: 'data', bytes });
   }
 
   #takeEnd(frame: Frame): void {
@@ -302,18 +318,21 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     this.#phase = 'closed';
     this.#callOffTimer();
     this.#callOffDeadline();
-    // A consumer that waits takes the terminal frame at once, and with it gives the window back.
-    const gaveUp = this.#consumerDone;
-    this.#queue.push(terminal);
-    this.#queue.end();
     this.#setup.port.closed();
-    if (gaveUp) this.#setup.windows.close(this.#windowBytes);
+    // A consumer that is there takes the terminal frame at once, and with it gives the window back.
+    if (this.#consumerDone) this.#setup.windows.close(this.#windowBytes);
+    else this.#delivery.push(terminal);
   }
 
-  /** The consumer asks for the frame after this one. */
-  #finishedWith(frame: ReplyFrame<Head>): void {
+  taken(frame: ReplyFrame<Head>): void {
     if (frame.type === 'data') this.#grant(frame.bytes.length);
     else if (frame.type === 'end' || frame.type === 'error') this.#releaseConsumer();
+  }
+
+  abandoned(): void {
+    this.#releaseConsumer();
+    if (this.#isDone()) return;
+    this.cancel(new GatewayError('client_closed', 'The client closed the request.'));
   }
 
   #grant(bytes: number): void {
@@ -330,12 +349,6 @@ export class OutgoingCallMachine<Head> implements OutgoingCall<Head> {
     if (granted <= 0) return;
     this.#creditBytes += granted;
     port.sendControl(this.#worker, { type: 'credit', requestId, attempt, bytes: granted });
-  }
-
-  #abandon(): void {
-    this.#releaseConsumer();
-    if (this.#isDone()) return;
-    this.cancel(new GatewayError('client_closed', 'The client closed the request.'));
   }
 
   #releaseConsumer(): void {

@@ -65,6 +65,31 @@ export function traceCases(peers: Peers): void {
       expect(traces).toEqual([sampled.traceId, sampled.traceId, undefined]);
     });
 
+    test('is active where frames are delivered', async () => {
+      const endpoint = inferenceEndpoint(newProvider());
+      const ingress = await peers.connect('ingress');
+      const worker = await peers.connect('provider-worker');
+      await worker.serve(
+        endpoint,
+        async (incoming) => {
+          incoming.accept();
+          incoming.head(HEAD);
+          await incoming.end(attempted(incoming.requestId));
+        },
+        { concurrencyMax: 1 },
+      );
+      const requestId = newRequestId();
+      const message = { value: inferenceRequest('demo', requestId) };
+      const call = ingress.call(endpoint, message, callOptions(requestId));
+      const traces: (string | undefined)[] = [];
+      const take = () => {
+        traces.push(trace.getSpanContext(context.active())?.traceId);
+        return undefined;
+      };
+      await inTrace(() => call.deliver({ take }));
+      expect(traces).toEqual([sampled.traceId, sampled.traceId, sampled.traceId]);
+    });
+
     test('is in the headers of an event', async () => {
       const ingress = await peers.connect('ingress');
       const reader = await peers.connect('audit-writer');
