@@ -30,7 +30,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'libs/dialects': ['libs/protocol'],
   'libs/runtime': ['libs/protocol', 'libs/telemetry'],
   'libs/bus': ['libs/protocol', 'libs/telemetry', 'libs/runtime'],
-  'libs/providers': ['libs/protocol', 'libs/telemetry', 'libs/dialects'],
+  'libs/providers': ['libs/protocol', 'libs/telemetry', 'libs/dialects', 'libs/runtime'],
   'libs/testing': ['libs/protocol'],
   'services/ingress': serviceMayUse('libs/dialects'),
   'services/rate-limiter': serviceMayUse(),

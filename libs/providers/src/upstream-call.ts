@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, type Timeouts } from '@gateway/protocol';
+import { type Due, DueList } from '@gateway/runtime';
 import type { Dispatcher } from 'undici';
 import { AnswerBody, type BodySource } from './answer-body.ts';
-import { type DueCall, DueCalls } from './due-calls.ts';
 import type { ProviderAnswer } from './provider.ts';
 import { ReadableAnswer } from './readable-answer.ts';
 import {
@@ -37,7 +37,7 @@ export function callUpstream(
   return new UpstreamCall(request).run(dispatcher);
 }
 
-const dueCalls = new DueCalls();
+const dueCalls = new DueList();
 
 /**
  * One call from its start to the last byte of the answer.
@@ -47,7 +47,7 @@ const dueCalls = new DueCalls();
  * because the client's know neither the first byte of a body nor the whole of a call, and because
  * of its queue.
  */
-class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, DueCall {
+class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, Due {
   readonly #request: UpstreamRequest;
   readonly #answer = Promise.withResolvers<ProviderAnswer>();
   readonly #body = new AnswerBody(this);

@@ -1,3 +1,4 @@
+export { type Due, DueList } from './due-list.ts';
 export { type Health, type HealthCheck, HealthChecks, type Readiness } from './health.ts';
 export { type NatsSettings, readNatsSettings } from './nats-settings.ts';
 export {

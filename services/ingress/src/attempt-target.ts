@@ -1,5 +1,5 @@
 /** One attempt: the call to a worker, relayed to the client frame by frame. */
-import type { Bus, OutgoingCall } from '@gateway/bus';
+import type { Bus, FrameConsumer, OutgoingCall, ReplyFrame } from '@gateway/bus';
 import { answerTextBytes, estimatePromptTokens, estimateTokens } from '@gateway/dialects';
 import {
   type AttemptedEvent,
@@ -12,13 +12,14 @@ import {
   toGatewayError,
 } from '@gateway/protocol';
 import type { BudgetShare, ByteBudget } from './byte-budget.ts';
-import type { ClientReply } from './client-reply.ts';
+import { type ClientReply, clientClosed } from './client-reply.ts';
 import { finalEventStart } from './final-event.ts';
 import type { Ledger } from './ledger.ts';
 import type { ClientRequest, RequestRecord } from './request-record.ts';
 
 /** Answers that are not streamed are collected up to this, so that they go out whole or not at all. */
 const WHOLE_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+const NO_BYTES = new Uint8Array();
 
 export interface AttemptContext {
   readonly request: ClientRequest;
@@ -63,10 +64,9 @@ export async function attemptTarget(
   } catch (error) {
     return { error: toGatewayError(error), called: false, isFinal: false };
   }
-  const cancel = () => call.cancel(toGatewayError(reply.gone.reason));
   const end = () => call.cancel(shuttingDown());
   context.drainEnding.addEventListener('abort', end, { once: true });
-  if (!finishesAlone) reply.gone.addEventListener('abort', cancel, { once: true });
+  if (!finishesAlone) reply.whenGone(() => call.cancel(clientClosed()));
   const delivered: Delivered = { textBytes: 0 };
   try {
     const relayed = await relay(call, inference, delivered, context).catch(broken);
@@ -83,7 +83,7 @@ export async function attemptTarget(
     return error && { error, called: record.knowsAttempt(attempt), isFinal };
   } finally {
     context.drainEnding.removeEventListener('abort', end);
-    reply.gone.removeEventListener('abort', cancel);
+    reply.whenGone(undefined);
   }
 }
 
@@ -103,7 +103,7 @@ interface RelayOutcome {
   readonly isFinal?: boolean;
 }
 
-/** Something in our own code broke; leaving the loop over the frames has cancelled the call. */
+/** Something in our own code broke, which has cancelled the call. */
 function broken(thrown: unknown): RelayOutcome {
   return { error: toGatewayError(thrown) };
 }
@@ -112,59 +112,96 @@ async function relay(
   call: OutgoingCall<InferenceHead>,
   inference: InferenceRequest,
   delivered: Delivered,
-  { reply, record, byteBudget }: AttemptContext,
+  context: AttemptContext,
 ): Promise<RelayOutcome> {
-  let head: InferenceHead | undefined;
-  using whole = new WholeAnswer(byteBudget.answerShare());
-  // Clients hang up as soon as they read the final event, so it waits until the attempt is recorded.
-  let final: Uint8Array = new Uint8Array();
-  for await (const frame of call) {
+  using whole = new WholeAnswer(context.byteBudget.answerShare());
+  const relay = new Relay(call, inference, delivered, whole, context);
+  await call.deliver(relay);
+  return relay.outcome ?? broken(new Error('the answer has no end'));
+}
+
+/** Passes the frames of one call on to the client. */
+class Relay implements FrameConsumer<InferenceHead> {
+  outcome: RelayOutcome | undefined;
+  readonly #call: OutgoingCall<InferenceHead>;
+  readonly #inference: InferenceRequest;
+  readonly #delivered: Delivered;
+  readonly #whole: WholeAnswer;
+  readonly #reply: ClientReply;
+  readonly #record: RequestRecord;
+  #head: InferenceHead | undefined;
+  /** Clients hang up as soon as they read the final event, so it waits until the attempt is recorded. */
+  #final: Uint8Array = NO_BYTES;
+
+  constructor(
+    call: OutgoingCall<InferenceHead>,
+    inference: InferenceRequest,
+    delivered: Delivered,
+    whole: WholeAnswer,
+    { reply, record }: AttemptContext,
+  ) {
+    this.#call = call;
+    this.#inference = inference;
+    this.#delivered = delivered;
+    this.#whole = whole;
+    this.#reply = reply;
+    this.#record = record;
+  }
+
+  take(frame: ReplyFrame<InferenceHead>): Promise<void> | undefined {
     switch (frame.type) {
       case 'accepted':
-        break;
+        return undefined;
       case 'head':
-        head = frame.head;
-        if (inference.stream) beginStream(head, reply, record);
-        break;
+        this.#head = frame.head;
+        if (this.#inference.stream) beginStream(frame.head, this.#reply, this.#record);
+        return undefined;
       case 'data':
-        delivered.textBytes += answerTextBytes(inference.dialect, frame.bytes);
-        if (reply.gone.aborted) {
-          // Taken, so that the worker may go on, and dropped.
-          whole.drop();
-        } else if (inference.stream) {
-          const bytes = final.length === 0 ? frame.bytes : Buffer.concat([final, frame.bytes]);
-          const start = finalEventStart(bytes);
-          final = bytes.subarray(start);
-          await reply.write(bytes.subarray(0, start));
-        } else {
-          whole.add(frame.bytes);
-          if (whole.refusal) call.cancel(whole.refusal.error);
-        }
-        break;
+        return this.#takeData(frame.bytes);
       case 'error':
         // The worker's word for a call that we cancelled says nothing of why.
-        return { ...frame, ...whole.refusal };
+        this.outcome = { ...frame, ...this.#whole.refusal };
+        return undefined;
       case 'end':
-        if (whole.refusal) return { ...whole.refusal, event: frame.event };
-        record.attempted(frame.event);
-        if (inference.stream) reply.end(final);
-        else if (head) {
-          sendWhole(head, whole.bytes(), reply, record);
-          whole.heldUntil(reply.settled());
-        }
-        return {};
+        this.outcome = this.#takeEnd(frame.event);
+        return undefined;
     }
   }
-  return { error: new GatewayError('internal', 'The answer has no end.') };
+
+  #takeData(bytes: Uint8Array): Promise<void> | undefined {
+    this.#delivered.textBytes += answerTextBytes(this.#inference.dialect, bytes);
+    if (this.#reply.isGone) {
+      // Taken, so that the worker may go on, and dropped.
+      this.#whole.drop();
+      return undefined;
+    }
+    if (this.#inference.stream) {
+      const all = this.#final.length === 0 ? bytes : Buffer.concat([this.#final, bytes]);
+      const start = finalEventStart(all);
+      this.#final = all.subarray(start);
+      return this.#reply.write(all.subarray(0, start));
+    }
+    this.#whole.add(bytes);
+    if (this.#whole.refusal) this.#call.cancel(this.#whole.refusal.error);
+    return undefined;
+  }
+
+  #takeEnd(event: AttemptedEvent): RelayOutcome {
+    if (this.#whole.refusal) return { ...this.#whole.refusal, event };
+    this.#record.attempted(event);
+    if (this.#inference.stream) this.#reply.end(this.#final);
+    else if (this.#head) {
+      sendWhole(this.#head, this.#whole.bytes(), this.#reply, this.#record);
+      this.#whole.heldUntil(this.#reply.settled());
+    }
+    return {};
+  }
 }
 
 function beginStream(head: InferenceHead, reply: ClientReply, record: RequestRecord): void {
   record.answeredBy(head.provider, head.model);
-  reply.begin(head.contentType, {
-    ...record.headers(),
-    // The attempt that streams is counted when it ends; its client hears of it now.
-    'x-gateway-attempts': String(record.attempts + 1),
-  });
+  // The attempt that streams is counted when it ends; its client hears of it now.
+  reply.begin(head.contentType, record.headers(record.attempts + 1));
 }
 
 function sendWhole(

@@ -7,7 +7,7 @@
  * Text is compared as it is, composed and decomposed characters apart: a model reads them apart,
  * too.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Changes when the same request must no longer find what was stored before. */
 const FORM = 1;
@@ -38,30 +38,43 @@ export interface CacheKeyParts {
  * neighbours (a seed above 2^53, 1e999): two different requests would have one key.
  */
 export function cacheKey({ tenant, endpoint, targets, body }: CacheKeyParts): string | undefined {
-  const effective = Object.entries(body).filter(([name]) => !FIELDS_WITHOUT_EFFECT.has(name));
-  const request = ordered(Object.fromEntries(effective));
+  const request = objectText(body, FIELDS_WITHOUT_EFFECT);
   if (request === undefined) return undefined;
   const models = targets.map(({ provider, model }) => [provider, model]);
-  const text = JSON.stringify([FORM, tenant, endpoint, models, request]);
-  return createHash('sha256').update(text, 'utf8').digest('hex');
+  const named = JSON.stringify([FORM, tenant, endpoint, models]);
+  // In one call: an object for the hash costs more than the hash of a prompt.
+  return hash('sha256', `${named.slice(0, -1)},${request}]`, 'hex');
 }
 
-/** The value with the members of every object in one order; undefined with a number as above. */
-function ordered(value: unknown): unknown {
-  if (typeof value === 'number') return isExact(value) ? value : undefined;
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) {
-    const items = value.map(ordered);
-    return items.includes(undefined) ? undefined : items;
+/**
+ * The value as JSON with the members of every object in one order; undefined with a number as above.
+ * Written as it is walked, which takes half as long as a copy in that order for `JSON.stringify`.
+ */
+function orderedText(value: unknown): string | undefined {
+  if (typeof value === 'number' && !isExact(value)) return undefined;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return Array.isArray(value) ? arrayText(value) : objectText(value);
+}
+
+function arrayText(items: readonly unknown[]): string | undefined {
+  let text = '[';
+  for (const item of items) {
+    const itemText = orderedText(item);
+    if (itemText === undefined) return undefined;
+    text += text === '[' ? itemText : `,${itemText}`;
   }
-  // Without a prototype `__proto__` is a name like any other.
-  const object: Record<string, unknown> = Object.create(null);
+  return `${text}]`;
+}
+
+function objectText(value: object, without?: ReadonlySet<string>): string | undefined {
+  let text = '{';
   for (const name of Object.keys(value).sort()) {
-    const member = ordered((value as Record<string, unknown>)[name]);
+    if (without?.has(name)) continue;
+    const member = orderedText((value as Record<string, unknown>)[name]);
     if (member === undefined) return undefined;
-    object[name] = member;
+    text += `${text === '{' ? '' : ','}${JSON.stringify(name)}:${member}`;
   }
-  return object;
+  return `${text}}`;
 }
 
 function isExact(value: number): boolean {

@@ -3,7 +3,9 @@
  * sent and whether the client is still there; writing to a client that left does nothing.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { GatewayError } from '@gateway/protocol';
+import { type Due, DueList } from '@gateway/runtime';
 import { errorHeaders } from './error-reply.ts';
 import type { ErrorStyle } from './error-style.ts';
 
@@ -12,32 +14,43 @@ const HEARTBEAT_MS = 15_000;
 /** A client that takes not one byte of what waits for it for so long is cut off. */
 const STALL_TIMEOUT_MS = 60_000;
 const HEARTBEAT = ': keepalive\n\n';
+/** How late a heartbeat or a cut may be: thousands of silent streams are looked through at each. */
+const LATE_MS_MAX = 50;
+/** A body up to this leaves in one piece with its head, and copying it is cheaper than a second piece. */
+const ONE_PIECE_BYTES_MAX = 16 * 1024;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-export type ReplyHeaders = Readonly<Record<string, string>>;
+/** Names and values by turns. */
+export type ReplyHeaders = readonly string[];
 
 export interface ClientReplyTimes {
   readonly heartbeatMs?: number;
   readonly stallTimeoutMs?: number;
 }
 
-export class ClientReply {
+const replies = new DueList(LATE_MS_MAX);
+
+export class ClientReply implements Due {
   readonly #response: ServerResponse;
   readonly #errors: ErrorStyle;
-  readonly #gone = new AbortController();
   readonly #heartbeatMs: number;
   readonly #stallTimeoutMs: number;
+  #isGone = false;
   #isClosed = false;
+  /** Both made when somebody asks, which few requests do. */
+  #gone: AbortController | undefined;
+  #settled: PromiseWithResolvers<void> | undefined;
+  #whenGone: (() => void) | undefined;
   #streaming = false;
   /** Where a comment or an event of ours would not cut one of the answer in two. */
   #betweenEvents = true;
-  #heartbeat: NodeJS.Timeout | undefined;
+  #beatsAtMs = Number.POSITIVE_INFINITY;
+  #cutOffAtMs = Number.POSITIVE_INFINITY;
   #bytes = 0;
   #firstByteAt: number | undefined;
   #status: number | undefined;
   #beforeLast: (() => void) | undefined;
-  #cutOff: NodeJS.Timeout | undefined;
 
   constructor(response: ServerResponse, errors: ErrorStyle, times: ClientReplyTimes = {}) {
     const { heartbeatMs = HEARTBEAT_MS, stallTimeoutMs = STALL_TIMEOUT_MS } = times;
@@ -46,12 +59,26 @@ export class ClientReply {
     this.#heartbeatMs = heartbeatMs;
     this.#stallTimeoutMs = stallTimeoutMs;
     if (response.destroyed) this.#closed();
-    else response.once('close', () => this.#closed());
+    else response.on('close', () => this.#closed());
+  }
+
+  /** Whether the client left before it had the whole answer. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   /** Aborts when the client leaves before it has the whole answer. */
   get gone(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController();
+      if (this.#isGone) this.#gone.abort(clientClosed());
+    }
     return this.#gone.signal;
+  }
+
+  /** Calls this when the client leaves before it has the whole answer, in place of what was set before. */
+  whenGone(action: (() => void) | undefined): void {
+    this.#whenGone = action;
   }
 
   /** True once the head of an answer was written, after which an error can only be an event. */
@@ -81,21 +108,36 @@ export class ClientReply {
   /** Cuts the client off that has not taken the whole answer by then, in milliseconds since 1970. */
   cutOffAt(time: number): void {
     if (this.#isClosed) return;
-    const delayMs = Math.max(0, time - Date.now());
-    this.#cutOff = setTimeout(() => this.#response.destroy(), delayMs).unref();
+    this.#cutOffAtMs = performance.now() + time - Date.now();
+    replies.add(this);
+  }
+
+  get dueAtMs(): number {
+    return Math.min(this.#beatsAtMs, this.#cutOffAtMs);
+  }
+
+  /** For the list of replies alone. */
+  due(): void {
+    const nowMs = performance.now();
+    if (nowMs >= this.#cutOffAtMs) {
+      replies.delete(this);
+      this.#response.destroy();
+      return;
+    }
+    this.#beatsAtMs = nowMs + this.#heartbeatMs;
+    if (this.#betweenEvents && !this.#response.writableNeedDrain) this.#response.write(HEARTBEAT);
   }
 
   sendWhole(status: number, contentType: string, body: Uint8Array, headers: ReplyHeaders): void {
-    if (this.#gone.signal.aborted) return;
+    if (this.#isGone) return;
     this.#beforeLast?.();
-    this.#response.writeHead(status, {
-      ...headers,
-      'content-type': contentType,
-      'content-length': body.length,
-    });
+    const response = this.#response;
+    const length = String(body.length);
+    response.writeHead(status, [...headers, 'content-type', contentType, 'content-length', length]);
     this.#status = status;
     this.#count(body);
-    this.#response.end(body);
+    if (body.length > ONE_PIECE_BYTES_MAX) response.end(body);
+    else response.end(asBuffer(body).toString('latin1'), 'latin1');
     this.#cutIfStalled();
   }
 
@@ -104,37 +146,44 @@ export class ClientReply {
     return this.#errors.status(error);
   }
 
-  sendError(error: GatewayError, attempts: number, headers: ReplyHeaders): void {
-    const said = this.#errors.body(error, headers['x-request-id'] ?? '');
-    const body = Buffer.from(JSON.stringify(said));
-    this.sendWhole(this.statusOf(error), 'application/json; charset=utf-8', body, {
+  /** `attempts` is how often providers were asked. */
+  sendError(error: GatewayError, requestId: string, attempts: number, headers: ReplyHeaders): void {
+    const body = Buffer.from(JSON.stringify(this.#errors.body(error, requestId)));
+    this.sendWhole(this.statusOf(error), 'application/json; charset=utf-8', body, [
       ...headers,
-      ...errorHeaders(error, attempts),
-    });
+      ...Object.entries(errorHeaders(error, attempts)).flat(),
+    ]);
   }
 
+  /** The head leaves at the end of this turn of the event loop, with what is written until then. */
   begin(contentType: string, headers: ReplyHeaders): void {
-    if (this.#gone.signal.aborted) return;
-    this.#response.writeHead(200, {
+    if (this.#isGone) return;
+    const response = this.#response;
+    response.writeHead(200, [
       ...headers,
-      'content-type': contentType,
-      'cache-control': 'no-cache',
+      'content-type',
+      contentType,
+      'cache-control',
+      'no-cache',
       // Tells nginx and its like not to collect the stream.
-      'x-accel-buffering': 'no',
-    });
+      'x-accel-buffering',
+      'no',
+    ]);
     this.#status = 200;
     this.#streaming = true;
-    this.#response.flushHeaders();
-    this.#heartbeat = setInterval(() => this.#beat(), this.#heartbeatMs);
+    holdToEndOfTurn(response.socket);
+    response.flushHeaders();
+    this.#beatsAtMs = performance.now() + this.#heartbeatMs;
+    replies.add(this);
   }
 
-  /** Resolves when the client can take more, or has left. */
-  async write(bytes: Uint8Array): Promise<void> {
-    if (this.#gone.signal.aborted || bytes.length === 0) return;
+  /** Undefined when the client can take more at once, else resolves when it can, or has left. */
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#isGone || bytes.length === 0) return undefined;
     this.#count(bytes);
     this.#betweenEvents = endsEvent(bytes);
-    this.#heartbeat?.refresh();
-    if (!this.#response.write(bytes)) await this.#drained();
+    this.#beatsAtMs = performance.now() + this.#heartbeatMs;
+    return this.#response.write(bytes) ? undefined : this.#drained();
   }
 
   /**
@@ -142,8 +191,8 @@ export class ClientReply {
    * after the last event would be taken for one that left too early.
    */
   end(last: Uint8Array): void {
-    clearInterval(this.#heartbeat);
-    if (this.#gone.signal.aborted) return;
+    this.#beatsAtMs = Number.POSITIVE_INFINITY;
+    if (this.#isGone) return;
     this.#beforeLast?.();
     this.#count(last);
     this.#response.end(last);
@@ -152,8 +201,8 @@ export class ClientReply {
 
   /** Says the error inside the stream and cuts the connection, so that no client takes it for an end. */
   interrupt(error: GatewayError, requestId: string): void {
-    clearInterval(this.#heartbeat);
-    if (this.#gone.signal.aborted) return;
+    this.#beatsAtMs = Number.POSITIVE_INFINITY;
+    if (this.#isGone) return;
     this.#beforeLast?.();
     if (!this.#streaming) {
       this.#response.destroy();
@@ -168,22 +217,21 @@ export class ClientReply {
   }
 
   /** Resolves when the client has the whole answer, was cut off, or has left. */
-  async settled(): Promise<void> {
-    if (this.#isClosed) return;
-    await new Promise<void>((resolve) => this.#response.once('close', resolve));
+  settled(): Promise<void> {
+    this.#settled ??= Promise.withResolvers();
+    if (this.#isClosed) this.#settled.resolve();
+    return this.#settled.promise;
   }
 
   #closed(): void {
     this.#isClosed = true;
-    clearInterval(this.#heartbeat);
-    clearTimeout(this.#cutOff);
-    if (!this.#response.writableFinished) {
-      this.#gone.abort(new GatewayError('client_closed', 'The client closed the connection.'));
+    replies.delete(this);
+    this.#isGone = !this.#response.writableFinished;
+    if (this.#isGone) {
+      this.#gone?.abort(clientClosed());
+      this.#whenGone?.();
     }
-  }
-
-  #beat(): void {
-    if (this.#betweenEvents && !this.#response.writableNeedDrain) this.#response.write(HEARTBEAT);
+    this.#settled?.resolve();
   }
 
   #count(bytes: Uint8Array): void {
@@ -209,13 +257,31 @@ export class ClientReply {
 
   /**
    * The socket's own timeout starts again with every byte that the client takes; when it passes, Node
-   * destroys the socket. An answer behind another one of its connection has no socket yet.
+   * destroys the socket. What the system has taken already can stall no more. An answer behind another
+   * one of its connection has no socket yet.
    */
   #cutIfStalled(): void {
     const { socket } = this.#response;
+    if (socket?.writableLength === 0) return;
     if (socket) socket.setTimeout(this.#stallTimeoutMs);
     else this.#response.once('socket', (late) => late.setTimeout(this.#stallTimeoutMs));
   }
+}
+
+/** The reason why a call is cancelled whose client has left. */
+export function clientClosed(): GatewayError {
+  return new GatewayError('client_closed', 'The client closed the connection.');
+}
+
+/** What is written meanwhile leaves in one piece. */
+function holdToEndOfTurn(socket: Socket | null): void {
+  if (!socket || socket.writableCorked > 0) return;
+  socket.cork();
+  process.nextTick(() => socket.uncork());
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 /** Whether the bytes end with the empty line that ends an event. */

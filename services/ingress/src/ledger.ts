@@ -33,7 +33,8 @@ export class Ledger implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #admitWaitingMax: number;
   readonly #waitingMax: number;
-  readonly #waiting = new Set<Promise<void>>();
+  #waiting = 0;
+  #noneWaits: (() => void) | undefined;
 
   constructor(bus: Recorder, logger: Logger, bounds: LedgerBounds = {}) {
     this.#bus = bus;
@@ -44,8 +45,8 @@ export class Ledger implements AsyncDisposable {
 
   /** Why a further request might not be recorded to its end, or undefined. */
   get outage(): string | undefined {
-    if (this.#waiting.size >= this.#admitWaitingMax) {
-      return `${this.#waiting.size} events wait to be recorded`;
+    if (this.#waiting >= this.#admitWaitingMax) {
+      return `${this.#waiting} events wait to be recorded`;
     }
     const { admits, events, bytes } = this.#bus.spool;
     return admits ? undefined : `${events} events wait in the spool, ${bytes} bytes`;
@@ -67,37 +68,43 @@ export class Ledger implements AsyncDisposable {
 
   /** Records the event behind the answer, again and again while it is `audit_unavailable`. */
   recordLater(event: AttemptedEvent | FinishedEvent): void {
-    if (this.#waiting.size >= this.#waitingMax) {
+    if (this.#waiting >= this.#waitingMax) {
       this.#logger.error({ request_id: event.requestId }, 'too many events wait, one is lost');
       return;
     }
-    const recording = this.#recordAtLast(event).finally(() => {
-      this.#waiting.delete(recording);
-    });
-    this.#waiting.add(recording);
+    this.#waiting += 1;
+    void this.#recordAtLast(event);
   }
 
   /** Resolves when nothing waits any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#waiting.size > 0) await Promise.all(this.#waiting);
+    while (this.#waiting > 0) {
+      await new Promise<void>((resolve) => {
+        this.#noneWaits = resolve;
+      });
+    }
   }
 
   async #recordAtLast(event: AttemptedEvent | FinishedEvent): Promise<void> {
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       try {
         await this.#bus.record(event, { mayWait: true });
-        return;
+        break;
       } catch (error) {
-        if (toGatewayError(error).code !== 'audit_unavailable') {
-          this.#logger.error({ error, request_id: event.requestId }, 'an event is lost');
-          return;
-        }
-        this.#logger.warn(
-          { error, request_id: event.requestId },
-          'event not recorded, trying again',
-        );
+        if (this.#isLost(event, error)) break;
       }
       await new Promise((resolve) => setTimeout(resolve, delayMs));
     }
+    this.#waiting -= 1;
+    if (this.#waiting === 0) this.#noneWaits?.();
+  }
+
+  /** Whether trying again could not help either. */
+  #isLost({ requestId }: AttemptedEvent | FinishedEvent, error: unknown): boolean {
+    const fields = { error, request_id: requestId };
+    const isLost = toGatewayError(error).code !== 'audit_unavailable';
+    if (isLost) this.#logger.error(fields, 'an event is lost');
+    else this.#logger.warn(fields, 'event not recorded, trying again');
+    return isLost;
   }
 }

@@ -34,6 +34,8 @@ export class Limits implements Disposable {
   readonly #configuration: Configuration;
   readonly #limiter: OptionalService;
   readonly #slots: SlotKeeper;
+  /** A key that changes is another record. */
+  readonly #limitsOfKeys = new WeakMap<KeyRecord, KeyLimits>();
 
   constructor({ bus, configuration, logger }: LimitsSetup) {
     this.#bus = bus;
@@ -51,11 +53,10 @@ export class Limits implements Disposable {
     { requestId, key }: ClientRequest,
     deadlineAt: number,
   ): Promise<ReserveReply | undefined> {
-    const limits = limitsOf(key, this.#configuration);
+    const { limits, scopes } = this.#limitsOf(key);
     if (limits.length === 0) return undefined;
-    const slots = limits.filter(({ kind }) => kind === 'concurrency');
     // Held before the answer, since the limiter may have given what its lost answer said.
-    if (slots.length > 0) this.#slots.hold({ requestId, scopes: slots.map(({ scope }) => scope) });
+    if (scopes.length > 0) this.#slots.hold({ requestId, scopes });
     const isOptional = this.#configuration.limiterUnavailable === 'admit';
     const waitMs = isOptional ? ADMIT_AFTER_MS : REFUSE_AFTER_MS;
     const timeoutMs = Math.max(1, Math.min(waitMs, deadlineAt - Date.now()));
@@ -67,6 +68,15 @@ export class Limits implements Disposable {
     if (reply === undefined) admittedUnchecked.add(1);
     else if (!reply.allowed) this.#slots.forget(requestId);
     return reply;
+  }
+
+  #limitsOf(key: KeyRecord): KeyLimits {
+    let limits = this.#limitsOfKeys.get(key);
+    if (limits === undefined) {
+      limits = limitsOf(key, this.#configuration);
+      this.#limitsOfKeys.set(key, limits);
+    }
+    return limits;
   }
 
   /** Gives back the slots that the request holds, to be called before its last byte. */
@@ -93,8 +103,14 @@ export function enforce({ allowed, refusedBy, retryAfterMs }: ReserveReply): voi
   throw new GatewayError('rate_limited', 'Rate limit of this key reached. Try again later.', facts);
 }
 
+interface KeyLimits {
+  readonly limits: Limit[];
+  /** Where its requests hold slots. */
+  readonly scopes: string[];
+}
+
 /** Those that bind the key: its own, or the default of the configuration. */
-function limitsOf(key: KeyRecord, { keyLimit, keyConcurrency }: Configuration): Limit[] {
+function limitsOf(key: KeyRecord, { keyLimit, keyConcurrency }: Configuration): KeyLimits {
   const scope = `key:${key.id}`;
   const limits: Limit[] = [];
   const limit = key.limit ?? keyLimit;
@@ -103,8 +119,8 @@ function limitsOf(key: KeyRecord, { keyLimit, keyConcurrency }: Configuration): 
     limits.push({ scope, kind: 'requests', amount, windowSeconds });
   }
   const amount = key.concurrency ?? keyConcurrency;
-  if (amount !== undefined) limits.push({ scope, kind: 'concurrency', amount });
-  return limits;
+  if (amount === undefined) return { limits, scopes: [] };
+  return { limits: [...limits, { scope, kind: 'concurrency', amount }], scopes: [scope] };
 }
 
 function cannotCheck(error: unknown): never {

@@ -1,6 +1,7 @@
 /** Reads the body of a request into memory, within every bound that a body has. */
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '@gateway/protocol';
+import { type Due, DueList } from '@gateway/runtime';
 import { bodyTooLarge } from './admit.ts';
 import type { BudgetShare } from './byte-budget.ts';
 
@@ -17,59 +18,109 @@ export interface BodyBounds {
   readonly bytesPerIntervalMin?: number;
 }
 
+/** How late a body may be found to come too slowly. */
+const LATE_MS_MAX = 10;
+
+const bodies = new DueList(LATE_MS_MAX);
+
 /**
  * Throws `request_too_large`, `request_timeout` for a body that comes too slowly, `overloaded` when the
  * share cannot grow with it, and `client_closed` when the connection ends before it.
  */
-export async function readBody(
+export function readBody(
   request: IncomingMessage,
   share: BudgetShare,
   bounds: BodyBounds,
 ): Promise<Buffer> {
-  const body = Promise.withResolvers<Buffer>();
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  const take = (piece: Buffer) => {
-    bytes += piece.length;
-    try {
-      if (bytes > bounds.bytesMax) throw bodyTooLarge();
-      share.growTo(bytes);
-      pieces.push(piece);
-    } catch (error) {
-      body.reject(error);
-    }
-  };
-  const end = () => body.resolve(Buffer.concat(pieces, bytes));
-  const broken = () => {
-    // Whole requests close too.
-    if (request.readableEnded) return;
-    body.reject(new GatewayError('client_closed', 'The client closed the connection.'));
-  };
-  const stopWatching = watchPace(() => bytes, bounds, body.reject);
-  request.on('data', take).on('end', end).on('error', broken).on('close', broken);
-  try {
-    return await body.promise;
-  } finally {
-    stopWatching();
-    request.off('data', take).off('end', end).off('error', broken).off('close', broken);
-  }
+  return new Promise((resolve, reject) => {
+    const body = new IncomingBody(share, bounds, resolve, reject);
+    bodies.add(body);
+    request.on('data', (piece: Buffer) => body.take(piece));
+    request.on('end', () => body.end());
+    // A request that breaks closes without an error where nobody listens for one.
+    request.on('close', () => body.close());
+  });
 }
 
-/** Calls `tooSlow` once too little has come in an interval, or the whole takes too long. */
-function watchPace(
-  bytesSoFar: () => number,
-  { timeoutMs = TIMEOUT_MS, intervalMs = INTERVAL_MS, ...bounds }: BodyBounds,
-  tooSlow: (error: GatewayError) => void,
-): () => void {
-  const { bytesPerIntervalMin = BYTES_PER_INTERVAL_MIN } = bounds;
-  const startedAtMs = performance.now();
-  let bytesBefore = 0;
-  const interval = setInterval(() => {
-    const isInTime = performance.now() - startedAtMs < timeoutMs;
-    const isFastEnough = bytesSoFar() - bytesBefore >= bytesPerIntervalMin;
-    bytesBefore = bytesSoFar();
+/** A body on its way. Its listeners stay with the request, so it keeps nothing once it is over. */
+class IncomingBody implements Due {
+  readonly #share: BudgetShare;
+  readonly #bounds: BodyBounds;
+  readonly #resolve: (body: Buffer) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #startedAtMs = performance.now();
+  #isOver = false;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  #bytesBefore = 0;
+  /** When too little may have come in an interval. */
+  #dueAtMs: number;
+
+  constructor(
+    share: BudgetShare,
+    bounds: BodyBounds,
+    resolve: (body: Buffer) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#share = share;
+    this.#bounds = bounds;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#dueAtMs = this.#startedAtMs + (bounds.intervalMs ?? INTERVAL_MS);
+  }
+
+  get dueAtMs(): number {
+    return this.#dueAtMs;
+  }
+
+  take(piece: Buffer): void {
+    if (this.#isOver) return;
+    this.#bytes += piece.length;
+    try {
+      if (this.#bytes > this.#bounds.bytesMax) throw bodyTooLarge();
+      this.#share.growTo(this.#bytes);
+      this.#pieces.push(piece);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    const [first] = this.#pieces;
+    // Most come in one piece, behind their headers.
+    const isOne = first !== undefined && this.#pieces.length === 1;
+    this.#resolve(isOne ? first : Buffer.concat(this.#pieces, this.#bytes));
+    this.#forget();
+  }
+
+  /** Whole ones close too. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#fail(new GatewayError('client_closed', 'The client closed the connection.'));
+  }
+
+  /** Fails it once too little has come in an interval, or the whole takes too long. */
+  due(): void {
+    const { timeoutMs = TIMEOUT_MS, intervalMs = INTERVAL_MS } = this.#bounds;
+    const { bytesPerIntervalMin = BYTES_PER_INTERVAL_MIN } = this.#bounds;
+    const nowMs = performance.now();
+    const isInTime = nowMs - this.#startedAtMs < timeoutMs;
+    const isFastEnough = this.#bytes - this.#bytesBefore >= bytesPerIntervalMin;
+    this.#bytesBefore = this.#bytes;
+    this.#dueAtMs = nowMs + intervalMs;
     if (isInTime && isFastEnough) return;
-    tooSlow(new GatewayError('request_timeout', 'The request took too long to arrive.'));
-  }, intervalMs);
-  return () => clearInterval(interval);
+    this.#fail(new GatewayError('request_timeout', 'The request took too long to arrive.'));
+  }
+
+  #fail(error: unknown): void {
+    this.#reject(error);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#isOver = true;
+    this.#pieces = [];
+    bodies.delete(this);
+  }
 }

@@ -111,7 +111,10 @@ interface Admission {
   readonly stored: StoredAnswer | 'miss' | 'bypass';
 }
 
-/** One round trip for all. That a request cannot be recorded outranks that it cannot be limited. */
+/**
+ * One round trip for all, which all have ended when it does: what a reservation holds can then be given
+ * back. That a request cannot be recorded outranks that it cannot be limited.
+ */
 async function admit(
   request: ClientRequest,
   cache: CachePlan,
@@ -119,14 +122,23 @@ async function admit(
   deadlineAt: number,
   { bus, limits, storedAnswers }: RequestPath,
 ): Promise<Admission> {
-  const received = bus.publish(record.received(deadlineAt), { timeoutMs: RECEIVED_TIMEOUT_MS });
-  const reserving = limits.reserve(request, deadlineAt);
+  const receiving = bus.publish(record.received(deadlineAt), { timeoutMs: RECEIVED_TIMEOUT_MS });
+  // A value from the start: it may fail while another is waited for.
+  const reserving = limits.reserve(request, deadlineAt).catch(toGatewayError);
   const lookingUp = storedAnswers.lookUp(request, cache, deadlineAt);
-  const answers = await Promise.allSettled([received, reserving, lookingUp]);
+  let failure: GatewayError | undefined;
+  try {
+    await receiving;
+  } catch (error) {
+    failure = toGatewayError(error);
+  }
+  const reservation = await reserving;
+  const stored = await lookingUp;
+  const isReserved = !(reservation instanceof GatewayError);
+  if (failure === undefined && isReserved) return { reservation, stored };
   // An outage that begins now makes all of them fail, each in its own words.
-  if (answers.some(({ status }) => status === 'rejected')) checkBus(bus);
-  await received;
-  return { reservation: await reserving, stored: await lookingUp };
+  checkBus(bus);
+  throw failure ?? reservation;
 }
 
 async function replay(
@@ -168,7 +180,7 @@ function inferenceRequest(
 
 function finish(record: RequestRecord, reply: ClientReply, { ledger }: RequestPath): void {
   const { status = CLIENT_CLOSED_STATUS, bytes, firstByteAt } = reply;
-  const ended = reply.gone.aborted ? 'client_closed' : 'complete';
+  const ended = reply.isGone ? 'client_closed' : 'complete';
   ledger.recordLater(record.finished({ status, ended, bytes, firstByteAt }));
 }
 
@@ -183,12 +195,12 @@ async function refuse(
     { ...record.logFields(), code: error.code, detail: error.facts.detail, cause: error.cause },
     'request failed',
   );
-  if (!reply.begun && !reply.gone.aborted) {
+  if (!reply.begun && !reply.isGone) {
     const said = await recordRefusal(error, record, reply, path);
-    reply.sendError(said, record.attempts, record.headers());
+    reply.sendError(said, record.requestId, record.attempts, record.headers());
     return;
   }
-  const ended = reply.gone.aborted ? 'client_closed' : 'interrupted';
+  const ended = reply.isGone ? 'client_closed' : 'interrupted';
   reply.interrupt(error, record.requestId);
   await reply.settled();
   const { status = CLIENT_CLOSED_STATUS, bytes, firstByteAt } = reply;

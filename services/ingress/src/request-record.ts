@@ -100,33 +100,30 @@ export class RequestRecord {
   }
 
   received(deadlineAt: number): ReceivedEvent {
-    return { kind: 'received', schema: EVENT_SCHEMA, ...this.#facts(), deadlineAt };
+    return { ...this.#facts(), kind: 'received', schema: EVENT_SCHEMA, deadlineAt };
   }
 
-  finished(outcome: ReplyOutcome): FinishedEvent {
+  finished({ status, ended, error, bytes, firstByteAt }: ReplyOutcome): FinishedEvent {
     const finishedAt = Date.now();
     const { receivedAt } = this.#request;
+    // What is undefined is not written.
     return {
+      ...this.#facts(),
       kind: 'finished',
       schema: EVENT_SCHEMA,
-      ...this.#facts(),
       finishedAt,
-      status: outcome.status,
-      ended: outcome.ended,
-      ...(outcome.error && { errorCode: outcome.error.code }),
+      status,
+      ended,
+      errorCode: error?.code,
       attempts: this.attempts,
-      ...(this.#answeredBy && {
-        provider: this.#answeredBy.provider,
-        targetModel: this.#answeredBy.model,
-      }),
+      provider: this.#answeredBy?.provider,
+      targetModel: this.#answeredBy?.model,
       cacheOutcome: this.#cache,
       usage: this.#usage,
-      ...(this.#savedUsage && { savedUsage: this.#savedUsage }),
+      savedUsage: this.#savedUsage,
       latencyMs: finishedAt - receivedAt,
-      ...(outcome.firstByteAt !== undefined && {
-        timeToFirstTokenMs: outcome.firstByteAt - receivedAt,
-      }),
-      responseBytes: outcome.bytes,
+      timeToFirstTokenMs: firstByteAt === undefined ? undefined : firstByteAt - receivedAt,
+      responseBytes: bytes,
       assumed: false,
     };
   }
@@ -135,18 +132,26 @@ export class RequestRecord {
     return { request_id: this.#request.requestId, key_id: this.#request.key.id };
   }
 
-  /** The headers that every answer to this request carries, as far as it has come. */
-  headers(): ReplyHeaders {
-    return {
-      'x-request-id': this.#request.requestId,
-      'x-gateway-cache': this.#cache,
-      'x-gateway-attempts': String(this.attempts),
-      ...(this.#answeredBy && {
-        'x-gateway-provider': this.#answeredBy.provider,
-        'x-gateway-model': headerText(this.#answeredBy.model),
-      }),
-      ...limitHeaders(this.#limits),
-    };
+  /**
+   * The headers that every answer to this request carries, as far as it has come. `attempts` is how
+   * many the client is told of.
+   */
+  headers(attempts = this.attempts): ReplyHeaders {
+    const headers = [
+      'x-request-id',
+      this.#request.requestId,
+      'x-gateway-cache',
+      this.#cache,
+      'x-gateway-attempts',
+      String(attempts),
+    ];
+    if (this.#answeredBy !== undefined) {
+      const { provider, model } = this.#answeredBy;
+      headers.push('x-gateway-provider', provider, 'x-gateway-model', headerText(model));
+    }
+    const limit = tightest(this.#limits);
+    if (limit !== undefined) pushLimit(headers, limit);
+    return headers;
   }
 
   #facts() {
@@ -162,29 +167,30 @@ export class RequestRecord {
       stream: this.#stream,
       clientIp: request.clientIp,
       userAgent: request.userAgent.slice(0, USER_AGENT_LENGTH_MAX),
-      ...(request.traceId !== undefined && { traceId: request.traceId }),
+      traceId: request.traceId,
       configurationRevision: this.#configurationRevision,
     };
   }
 }
 
+/** The limit of requests with the least left, the first of several. */
+function tightest(limits: readonly LimitState[]): LimitState | undefined {
+  let least: LimitState | undefined;
+  for (const limit of limits) {
+    if (limit.kind !== 'requests') continue;
+    if (least === undefined || limit.remaining < least.remaining) least = limit;
+  }
+  return least;
+}
+
 /**
- * OpenAI's names, for the tightest limit: https://platform.openai.com/docs/guides/rate-limits. They
- * have none for requests at the same time.
+ * OpenAI's names: https://platform.openai.com/docs/guides/rate-limits. They have none for requests at
+ * the same time.
  */
-function limitHeaders(limits: readonly LimitState[]): ReplyHeaders {
-  const tightest = limits
-    .filter(({ kind }) => kind === 'requests')
-    .reduce<LimitState | undefined>(
-      (least, limit) => (!least || limit.remaining < least.remaining ? limit : least),
-      undefined,
-    );
-  if (!tightest) return {};
-  return {
-    'x-ratelimit-limit-requests': String(tightest.amount),
-    'x-ratelimit-remaining-requests': String(tightest.remaining),
-    'x-ratelimit-reset-requests': durationText(tightest.resetMs),
-  };
+function pushLimit(headers: string[], { amount, remaining, resetMs }: LimitState): void {
+  headers.push('x-ratelimit-limit-requests', String(amount));
+  headers.push('x-ratelimit-remaining-requests', String(remaining));
+  headers.push('x-ratelimit-reset-requests', durationText(resetMs));
 }
 
 /** A duration as OpenAI writes it: `17ms`, `8.64s`, `6m0s`, `1h2m3s`. */

@@ -3,14 +3,14 @@ export class RunningRequests implements AsyncDisposable {
   #running = 0;
   #allEnded: (() => void) | undefined;
 
-  async run(work: () => Promise<void>): Promise<void> {
+  /** Counts one that runs until `end`. */
+  begin(): void {
     this.#running += 1;
-    try {
-      await work();
-    } finally {
-      this.#running -= 1;
-      if (this.#running === 0) this.#allEnded?.();
-    }
+  }
+
+  end(): void {
+    this.#running -= 1;
+    if (this.#running === 0) this.#allEnded?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError, type InferenceRequest } from '@gateway/protocol';
 import { type AttemptContext, attemptTarget, shuttingDown } from './attempt-target.ts';
+import { clientClosed } from './client-reply.ts';
 import type { Plan } from './plan.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { type Failure, nextAttempt } from './retry-policy.ts';
@@ -28,12 +29,14 @@ export async function tryTargets(
     if (next.kind === 'give-up' || target === undefined) throw lastOf(failures);
     using room = next.isBudgeted ? budget.take() : undefined;
     if (next.isBudgeted && room === undefined) throw lastOf(failures);
-    await pause(next.waitMs, reply.gone, drainEnding);
+    if (next.waitMs > 0) await pause(next.waitMs, reply.gone, drainEnding);
+    if (reply.isGone) throw clientClosed();
+    if (drainEnding.aborted) throw shuttingDown();
     const attempt = failures.length + 1;
     const failure = await attemptTarget({ ...inference, target }, attempt, context);
     if (failure === undefined) return;
-    if (drainEnding.aborted && !reply.gone.aborted) throw shuttingDown();
-    if (reply.begun || reply.gone.aborted || failure.isFinal) throw failure.error;
+    if (drainEnding.aborted && !reply.isGone) throw shuttingDown();
+    if (reply.begun || reply.isGone || failure.isFinal) throw failure.error;
     failures.push({ ...failure, target: next.target });
   }
 }
@@ -42,12 +45,8 @@ function lastOf(failures: readonly Failure[]): GatewayError {
   return failures.at(-1)?.error ?? new GatewayError('internal', 'The plan has no target.');
 }
 
-/** Throws when the client has left or the process must end, or they do meanwhile. */
+/** Resolves sooner when the client leaves or the process must end. */
 async function pause(waitMs: number, gone: AbortSignal, drainEnding: AbortSignal): Promise<void> {
-  if (waitMs > 0) {
-    const signal = AbortSignal.any([gone, drainEnding]);
-    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
-  }
-  gone.throwIfAborted();
-  if (drainEnding.aborted) throw shuttingDown();
+  const signal = AbortSignal.any([gone, drainEnding]);
+  await sleep(waitMs, undefined, { signal }).catch(() => undefined);
 }

@@ -77,26 +77,26 @@ interface Asked {
 }
 
 /** Never rejects. */
-function answerOn(
+async function answerOn(
   { path, running }: { readonly path: RequestPath; readonly running: RunningRequests },
   request: IncomingRequest,
   body: Buffer,
   { edge, endpoint }: Asked,
 ): Promise<void> {
   const { span, response, requestId } = request;
-  const answer = () => {
+  running.begin();
+  try {
+    const asked = clientRequest(request, body, endpoint);
     const reply = new ClientReply(response, edge.errors);
-    return answerInference(clientRequest(request, body, endpoint), edge, reply, path);
-  };
-  return running.run(async () => {
-    try {
-      await (span ? span.run(answer) : answer());
-    } catch (error) {
-      // Nobody else answers a reply that was taken over.
-      path.logger.error({ error, request_id: requestId }, 'request not answered');
-      response.destroy();
-    }
-  });
+    if (span === undefined) await answerInference(asked, edge, reply, path);
+    else await span.run(() => answerInference(asked, edge, reply, path));
+  } catch (error) {
+    // Nobody else answers a reply that was taken over.
+    path.logger.error({ error, request_id: requestId }, 'request not answered');
+    response.destroy();
+  } finally {
+    running.end();
+  }
 }
 
 function clientRequest(request: IncomingRequest, body: Buffer, endpoint: string): ClientRequest {
