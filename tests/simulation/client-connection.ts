@@ -27,13 +27,18 @@ export class ClientConnection extends EventEmitter {
   #hasEnded = false;
   #isClosed = false;
   status: number | undefined;
-  headers: Readonly<Record<string, string>> = {};
+  headers: readonly string[] = [];
   end_: ClientEnd = 'open';
   /** When the answer ended for the client. */
   endedAt = 0;
   destroyed = false;
   writableFinished = false;
-  readonly socket = { setTimeout: () => undefined };
+  readonly socket = {
+    setTimeout: () => undefined,
+    writableCorked: 0,
+    cork: () => undefined,
+    uncork: () => undefined,
+  };
 
   constructor(time: VirtualTime, process: SimulatedProcess, habits: ClientHabits) {
     super();
@@ -57,7 +62,7 @@ export class ClientConnection extends EventEmitter {
     return this.#waitingBytes > BUFFER_BYTES;
   }
 
-  writeHead(status: number, headers: Readonly<Record<string, string>>): this {
+  writeHead(status: number, headers: readonly string[]): this {
     this.#send(() => {
       this.status = status;
       this.headers = headers;
@@ -68,7 +73,10 @@ export class ClientConnection extends EventEmitter {
   flushHeaders(): void {}
 
   write(bytes: Uint8Array | string, written?: () => void): boolean {
-    const data = Buffer.from(bytes);
+    return this.#write(Buffer.from(bytes as Uint8Array), written);
+  }
+
+  #write(data: Buffer, written?: () => void): boolean {
     this.#waitingBytes += data.length;
     this.#send(() => {
       this.#received.push(data);
@@ -82,8 +90,9 @@ export class ClientConnection extends EventEmitter {
     return !this.writableNeedDrain;
   }
 
-  end(bytes?: Uint8Array): this {
-    if (bytes !== undefined && bytes.length > 0) this.write(bytes);
+  end(bytes: Uint8Array | string = '', encoding?: BufferEncoding): this {
+    const data = typeof bytes === 'string' ? Buffer.from(bytes, encoding) : Buffer.from(bytes);
+    if (data.length > 0) this.#write(data);
     this.#hasEnded = true;
     this.#send(() => {
       this.end_ = 'whole';

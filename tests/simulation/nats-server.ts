@@ -3,7 +3,7 @@
  * acknowledgements. The messages between one client and the server keep their order and are lost only
  * with the connection, except in the harsh mode, which NATS never shows.
  */
-import { decodeFrames, headers, parseReplySubject } from '@gateway/protocol';
+import { decodeFrames, parseReplySubject, subjects } from '@gateway/protocol';
 import type { EventLog } from './event-log.ts';
 import { GAP_MS, type SimulatedProcess, type VirtualTime } from './virtual-time.ts';
 
@@ -244,7 +244,7 @@ export class Link {
     if (harshness === undefined || log.takes(message.subject)) return [delayMs];
     if (!isAccepted(message) && random.chance(harshness.drops)) return [];
     if (random.chance(harshness.strays)) this.#outAt = this.#inAt = 0;
-    const isCall = message.headers?.has(headers.call) === true;
+    const isCall = message.subject.startsWith(subjects.inference(''));
     return !isCall && random.chance(harshness.repeats) ? [delayMs, delayMs * 2] : [delayMs];
   }
 

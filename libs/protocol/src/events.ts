@@ -7,9 +7,21 @@
  * still comes, replaces it.
  */
 import { z } from 'zod';
+import {
+  fieldsOf,
+  hasFields,
+  isAmountOrAbsent,
+  isBoolean,
+  isListOf,
+  isRequestId,
+  isText,
+  isTextOrAbsent,
+  isWhole,
+  present,
+} from './exact-check.ts';
 import { keyRecord } from './keys.ts';
 import type { EventKind } from './subjects.ts';
-import { usage } from './usage.ts';
+import { isUsage, usage } from './usage.ts';
 
 export const EVENT_SCHEMA = 1;
 
@@ -40,6 +52,8 @@ export const receivedEvent = request.extend({
   deadlineAt: epochMs,
 });
 
+const USAGE_SOURCES = ['provider', 'estimated', 'none', 'unknown'] as const;
+
 export const attemptedEvent = z.object({
   kind: z.literal('attempted'),
   schema: z.literal(EVENT_SCHEMA),
@@ -59,11 +73,48 @@ export const attemptedEvent = z.object({
   finishReasons: z.array(z.string()).default([]),
   usage,
   /** `provider`: as the provider reported. `estimated`: ours. `unknown`: a call of which nothing is known. */
-  usageSource: z.enum(['provider', 'estimated', 'none', 'unknown']),
+  usageSource: z.enum(USAGE_SOURCES),
   latencyMs: z.number().nonnegative(),
   timeToFirstByteMs: z.number().nonnegative().optional(),
   assumed: z.boolean().default(false),
 });
+
+/** Without the optional ones. */
+const ATTEMPTED_FIELDS = 13;
+
+/** With all that has a default, as the gateway itself writes it. */
+export function isAttemptedEvent(value: unknown): boolean {
+  const fields = fieldsOf(value);
+  const { responseModel, upstreamRequestId, upstreamStatus, errorCode, timeToFirstByteMs } = fields;
+  const optionalFields =
+    present(responseModel) +
+    present(upstreamRequestId) +
+    present(upstreamStatus) +
+    present(errorCode) +
+    present(timeToFirstByteMs);
+  return (
+    fields.kind === 'attempted' &&
+    fields.schema === EVENT_SCHEMA &&
+    isRequestId(fields.requestId) &&
+    isWhole(fields.attempt, 1) &&
+    isWhole(fields.at, 0) &&
+    isText(fields.tenant) &&
+    isText(fields.provider) &&
+    isText(fields.model) &&
+    isTextOrAbsent(responseModel) &&
+    isTextOrAbsent(upstreamRequestId) &&
+    (upstreamStatus === undefined || isWhole(upstreamStatus, 0)) &&
+    isTextOrAbsent(errorCode) &&
+    isListOf(fields.finishReasons, isText) &&
+    isUsage(fields.usage) &&
+    (USAGE_SOURCES as readonly unknown[]).includes(fields.usageSource) &&
+    fields.latencyMs !== undefined &&
+    isAmountOrAbsent(fields.latencyMs) &&
+    isAmountOrAbsent(timeToFirstByteMs) &&
+    isBoolean(fields.assumed) &&
+    hasFields(value, ATTEMPTED_FIELDS + optionalFields)
+  );
+}
 
 export const CACHE_OUTCOMES = ['hit', 'miss', 'bypass'] as const;
 export type CacheOutcome = (typeof CACHE_OUTCOMES)[number];

@@ -10,6 +10,7 @@ import {
   storeMessage,
 } from './cache-messages.ts';
 import { DEFAULT_TIMEOUTS } from './configuration.ts';
+import { attemptedEvent, isAttemptedEvent } from './events.ts';
 import { exactOr } from './exact-check.ts';
 import { newRequestId } from './identity.ts';
 import {
@@ -63,6 +64,30 @@ const fullCall = {
   arrayStream: false,
   headers: { 'anthropic-version': 'x'.repeat(PASSED_HEADER_CHARACTERS_MAX) },
   cache: { key, ttlSeconds: 60 },
+};
+
+const attempted = {
+  kind: 'attempted',
+  schema: 1,
+  requestId: newRequestId(),
+  attempt: 1,
+  at: 1_700_000_000_000,
+  tenant: 'acme',
+  provider: 'openai',
+  model: 'gpt',
+  finishReasons: ['stop'],
+  usage,
+  usageSource: 'provider',
+  latencyMs: 1.5,
+  assumed: false,
+};
+const fullAttempted = {
+  ...attempted,
+  responseModel: 'gpt-1',
+  upstreamRequestId: 'r1',
+  upstreamStatus: 200,
+  errorCode: 'internal',
+  timeToFirstByteMs: 0.5,
 };
 
 interface Exact {
@@ -123,6 +148,12 @@ const checks: readonly Exact[] = [
     schema: inferenceHead,
     isExact: isInferenceHead,
     messages: [{ contentType: 'a/b', provider: 'openai', model: 'gpt' }],
+  },
+  {
+    name: 'attempted event',
+    schema: attemptedEvent,
+    isExact: isAttemptedEvent,
+    messages: [attempted, fullAttempted],
   },
 ];
 

@@ -50,6 +50,15 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
+export function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || typeof value === 'string';
+}
+
+/** A number from 0. */
+export function isAmountOrAbsent(value: unknown): boolean {
+  return value === undefined || (Number.isFinite(value) && (value as number) >= 0);
+}
+
 export function isBoolean(value: unknown): value is boolean {
   return typeof value === 'boolean';
 }

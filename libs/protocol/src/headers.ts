@@ -4,8 +4,6 @@ export const headers = {
   deadline: 'Gateway-Deadline',
   /** Milliseconds from the request to its deadline, to be compared with one clock alone. */
   timeout: 'Gateway-Timeout',
-  /** The opening of a call, as JSON. */
-  call: 'Gateway-Call',
   /** Marks a reply whose value is an error. */
   error: 'Gateway-Error',
   /** Why an event is in quarantine, and the subject that it was published on. */

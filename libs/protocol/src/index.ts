@@ -92,9 +92,19 @@ export {
   type FinishedEvent,
   type GatewayEvent,
   gatewayEvent,
+  isAttemptedEvent,
   type ReceivedEvent,
 } from './events.ts';
-export { type Check, exactOr } from './exact-check.ts';
+export {
+  type Check,
+  exactOr,
+  fieldsOf,
+  hasFields,
+  isText,
+  isTextOrAbsent,
+  isWhole,
+  present,
+} from './exact-check.ts';
 export {
   decodeFrames,
   encodeFrames,

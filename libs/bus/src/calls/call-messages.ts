@@ -7,8 +7,16 @@ import {
   type Check,
   errorFromWire,
   errorToWire,
+  exactOr,
   type Frame,
+  fieldsOf,
   GatewayError,
+  hasFields,
+  isAttemptedEvent,
+  isText,
+  isTextOrAbsent,
+  isWhole,
+  present,
   wireError,
 } from '@gateway/protocol';
 import { z } from 'zod';
@@ -37,7 +45,7 @@ export function callKey(requestId: string, attempt: number): string {
 
 const callAddress = { requestId: z.string(), attempt: z.number().int() };
 
-export const controlMessage = z.discriminatedUnion('type', [
+const controlSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('cancel'),
     ...callAddress,
@@ -49,11 +57,41 @@ export const controlMessage = z.discriminatedUnion('type', [
 ]);
 
 /** From the caller to the worker that accepted. */
-export type ControlMessage = z.infer<typeof controlMessage>;
+export type ControlMessage = z.infer<typeof controlSchema>;
 
-const accepted = z.object({ worker: z.string() });
-/** `pack`: under which the caller hears whether the event is stored, where it came with others. */
-const end = z.object({ event: attemptedEvent, pack: z.string().optional() });
+export const controlMessage = exactOr<ControlMessage>(isCredit, controlSchema);
+
+/** The one that comes often. */
+function isCredit(value: unknown): boolean {
+  const { type, requestId, attempt, bytes } = fieldsOf(value);
+  return (
+    type === 'credit' &&
+    isText(requestId) &&
+    isWhole(attempt, 1) &&
+    isWhole(bytes, 1) &&
+    hasFields(value, 4)
+  );
+}
+
+const accepted = exactOr(
+  (value) => isText(fieldsOf(value).worker) && hasFields(value, 1),
+  z.object({ worker: z.string() }),
+);
+
+export interface End {
+  readonly event: AttemptedEvent;
+  /** Under which the caller hears whether the event is stored, where it came with others. */
+  readonly pack?: string | undefined;
+}
+
+const end = exactOr<End>(
+  (value) => {
+    const { event, pack } = fieldsOf(value);
+    return isAttemptedEvent(event) && isTextOrAbsent(pack) && hasFields(value, 1 + present(pack));
+  },
+  z.object({ event: attemptedEvent, pack: z.string().optional() }),
+);
+
 const failure = z.object({
   error: wireError,
   event: attemptedEvent.optional(),
@@ -72,7 +110,7 @@ export function decodeJson<Value>(schema: Check<Value>, bytes: Uint8Array): Valu
 }
 
 export function encodeAccepted(worker: string): Uint8Array {
-  return encodeJson({ worker } satisfies z.infer<typeof accepted>);
+  return encodeJson({ worker });
 }
 
 export function decodeAccepted(frame: Frame): string {
@@ -89,7 +127,7 @@ export function encodeEnd(
   return Buffer.from(`{"event":${json}${packField}}`, 'utf8');
 }
 
-export function decodeEnd(frame: Frame): z.infer<typeof end> {
+export function decodeEnd(frame: Frame): End {
   return decodeJson(end, frame.payload);
 }
 

@@ -13,7 +13,7 @@ import { WorkSlots } from './work-slots.ts';
 export interface Arrival {
   readonly opening: CallOpening;
   /** Checked by the endpoint's schema here, when there is room for the call. */
-  readonly value: () => unknown;
+  readonly value: unknown;
   /** Trace context of the caller. */
   readonly carrier: Carrier;
   readonly port: IncomingCallPort;
@@ -77,7 +77,7 @@ export class CallServer<Request, Head> {
     const { opening, port } = arrival;
     let call: IncomingCallMachine<Request, Head>;
     try {
-      const request = endpoint.request.parse(arrival.value());
+      const request = endpoint.request.parse(arrival.value);
       call = new IncomingCallMachine({ opening, request, worker, clock, port });
     } catch (error) {
       failed(error);

@@ -172,7 +172,7 @@ export class InProcessCalls implements PeerCalls {
     const port = this.#port(offer, key, served);
     server.arrive({
       opening,
-      value: () => JSON.parse(text),
+      value: JSON.parse(text),
       carrier,
       port,
       handBack: () => {

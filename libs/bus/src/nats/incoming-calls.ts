@@ -5,13 +5,11 @@ import {
   encodeFrames,
   type Frame,
   GatewayError,
-  headers as headerNames,
   parseHopSubject,
   type StreamEndpoint,
   subjects,
 } from '@gateway/protocol';
-import { headers, type Msg } from '@nats-io/transport-node';
-import { z } from 'zod';
+import type { Msg } from '@nats-io/transport-node';
 import {
   type CallHandler,
   PING_INTERVAL_MS,
@@ -28,28 +26,17 @@ import {
 import { type Arrival, allFull, CallServer } from '../calls/call-server.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
 import { pullBody } from './body-pieces.ts';
+import { decodeCallRequest, encodeCallRequest, type ReceivedCallRequest } from './call-request.ts';
 import { CallerPacks } from './caller-packs.ts';
 import { drainable } from './drainable.ts';
 import { FrameOutbox } from './frame-outbox.ts';
 import { HandedOverEvents } from './handed-over-events.ts';
-import { carrierOf, decodeMessage, isNoResponders, type RawMessage } from './message-format.ts';
+import { isNoResponders } from './message-format.ts';
 import type { CallsSetup } from './outgoing-calls.ts';
 
 /** Every so many data frames one asks whether somebody receives them. */
 const HOP_EVERY_FRAMES = 16;
 
-const callHeader = z.object({
-  requestId: z.string(),
-  attempt: z.number().int().positive(),
-  deadlineAt: z.number(),
-  acceptBy: z.number(),
-  windowBytes: z.number().int().positive(),
-  caller: z.string(),
-  handBacks: z.number().int().nonnegative(),
-  bodyBytes: z.number().int().nonnegative(),
-});
-
-type CallHeader = z.infer<typeof callHeader> & CallOpening;
 /** What a call hears of its transport, whatever its endpoint. */
 interface OpenCall {
   readonly machine: Pick<
@@ -177,25 +164,25 @@ export class IncomingCalls {
 
   #arrived(server: Pick<CallServer<never, never>, 'arrive'>, message: Msg): void {
     try {
-      const header = parseCallHeader(message);
-      const raw = decodeMessage(message.data);
+      const received = decodeCallRequest(message.data);
+      const { opening, value, trace = {} } = received.request;
       server.arrive({
-        opening: header,
-        value: raw.value,
-        carrier: carrierOf(message),
-        port: this.#port(header, raw),
-        handBack: () => this.#handBack(message, header),
+        opening,
+        value,
+        carrier: trace,
+        port: this.#port(received),
+        handBack: () => this.#handBack(message.subject, received),
       } satisfies Arrival);
     } catch (error) {
       this.#setup.logger?.error({ error }, 'unreadable call');
     }
   }
 
-  #port(header: CallHeader, raw: RawMessage): IncomingCallPort {
+  #port({ request: { opening, bodyBytes }, body }: ReceivedCallRequest): IncomingCallPort {
     const { mux, recorder, turnEnd } = this.#setup;
-    const { requestId: request, attempt, caller: ingress, bodyBytes } = header;
+    const { requestId: request, attempt, caller: ingress } = opening;
     const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
-    const hop = this.#hop(header);
+    const hop = this.#hop(opening);
     const outbox = new FrameOutbox(turnEnd, (frames) => {
       const asks = frames.some(({ type, sequence }) => {
         return type !== 'data' || sequence % HOP_EVERY_FRAMES === 0;
@@ -213,7 +200,7 @@ export class IncomingCalls {
       record: (event) => recorder.record(event),
       body: async (signal) => {
         if (bodyBytes === 0) return new Uint8Array(0);
-        if (raw.body !== undefined) return raw.body;
+        if (body !== undefined) return body;
         const address = { caller: ingress, requestId: request, attempt, bodyBytes };
         return pullBody(mux, address, signal);
       },
@@ -246,7 +233,7 @@ export class IncomingCalls {
     }
   }
 
-  #hop({ caller, requestId, attempt }: CallHeader): string {
+  #hop({ caller, requestId, attempt }: CallOpening): string {
     return subjects.hop(this.#setup.identity.instance, caller, requestId, attempt);
   }
 
@@ -257,15 +244,10 @@ export class IncomingCalls {
   }
 
   /** Without an echo it reaches another member of the group, or comes back as no responders. */
-  #handBack(message: Msg, header: CallHeader): void {
-    const { handBacks } = header;
-    const raised = headers();
-    for (const [name, value] of Object.entries(carrierOf(message))) raised.set(name, value);
-    raised.set(headerNames.call, JSON.stringify({ ...header, handBacks: handBacks + 1 }));
-    this.#setup.keeper.connection?.publish(message.subject, message.data, {
-      reply: this.#hop(header),
-      headers: raised,
-    });
+  #handBack(subject: string, { request, body }: ReceivedCallRequest): void {
+    const opening = { ...request.opening, handBacks: request.opening.handBacks + 1 };
+    const payload = encodeCallRequest({ ...request, opening }, body);
+    this.#setup.keeper.connection?.publish(subject, payload, { reply: this.#hop(opening) });
   }
 
   #controlled(message: Msg): void {
@@ -299,8 +281,4 @@ export class IncomingCalls {
     const payload = encodeFailure(allFull());
     this.#sendFrames(subject, [{ type: 'error', attempt, sequence: 0, payload }], undefined);
   }
-}
-
-function parseCallHeader(message: Msg): CallHeader {
-  return callHeader.parse(JSON.parse(message.headers?.get(headerNames.call) ?? ''));
 }

@@ -5,7 +5,6 @@ import {
   decodeFrames,
   type Frame,
   GatewayError,
-  headers as headerNames,
   type Identity,
   type ReplyLeg,
   type StreamEndpoint,
@@ -31,11 +30,13 @@ import {
 import type { Clock } from '../calls/clock.ts';
 import { OutgoingCallMachine, type OutgoingCallPort } from '../calls/outgoing-call.ts';
 import { WindowPool } from '../calls/window-pool.ts';
+import { activeCarrier, type Carrier } from '../trace-context.ts';
 import { answerPiece, pullTimeMaxMs } from './body-pieces.ts';
+import { type CallRequest, encodeCallRequest } from './call-request.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { storedSequence } from './event-publisher.ts';
 import type { EventRecorder } from './event-recorder.ts';
-import { encodeMessage, headersWith, isNoResponders } from './message-format.ts';
+import { isNoResponders } from './message-format.ts';
 import { PackAcknowledgements } from './pack-acknowledgements.ts';
 import type { RequestMux } from './request-mux.ts';
 import type { TurnEnd } from './turn-end.ts';
@@ -96,18 +97,20 @@ export class OutgoingCalls {
     const key = callKey(requestId, attempt);
     if (this.#calls.has(key)) throw new Error(`call ${key} is open already`);
     const inline = body === undefined || body.length <= INLINE_BODY_BYTES_MAX;
-    const payload = encodeMessage({ value, ...(inline && body !== undefined && { body }) });
     const acceptTimeoutMs = ACCEPT_TIMEOUT_MS + (inline ? 0 : pullTimeMaxMs(body.length));
     const windowBytes = this.#windows.open();
+    const caller = identity.instance;
     const opening: CallOpening = {
       requestId,
       attempt,
       deadlineAt,
       acceptBy: clock.now() + acceptTimeoutMs,
       windowBytes,
-      caller: identity.instance,
+      caller,
       handBacks: 0,
     };
+    const request = { opening, bodyBytes: body?.length ?? 0, trace: activeTrace(), value };
+    const payload = this.#encode(request, inline ? body : undefined);
     const machine = new OutgoingCallMachine<Head>({
       head: endpoint.head,
       ...{ requestId, attempt, deadlineAt, acceptTimeoutMs, windowBytes },
@@ -116,18 +119,24 @@ export class OutgoingCalls {
       port: this.#port(key),
     });
     this.#calls.set(key, { machine, body: inline ? undefined : body });
-    const header = JSON.stringify({ ...opening, bodyBytes: body?.length ?? 0 });
-    const caller = identity.instance;
     try {
       connection.publish(endpoint.subject, payload, {
         reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
-        headers: headersWith({ [headerNames.call]: header }),
       });
     } catch (error) {
       this.#setup.logger?.warn({ error }, 'call not sent');
       machine.busLost();
     }
     return machine;
+  }
+
+  #encode(request: CallRequest, body: Uint8Array | undefined): Uint8Array {
+    try {
+      return encodeCallRequest(request, body);
+    } catch (error) {
+      this.#windows.close(request.opening.windowBytes);
+      throw error;
+    }
   }
 
   #port(key: string): OutgoingCallPort {
@@ -228,6 +237,12 @@ export class OutgoingCalls {
       this.#setup.logger?.warn({ error: reason }, 'unreadable request for a body');
     }
   }
+}
+
+function activeTrace(): Carrier | undefined {
+  const carrier = activeCarrier();
+  for (const _ in carrier) return carrier;
+  return undefined;
 }
 
 function isStored(message: Msg): boolean {

@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { decodeCallRequest, encodeCallRequest } from './call-request.ts';
+
+const opening = {
+  requestId: '01890a5d-ac96-774b-bcce-b302099a8057',
+  attempt: 1,
+  deadlineAt: 1_700_000_060_000,
+  acceptBy: 1_700_000_001_000,
+  windowBytes: 32_768,
+  caller: 'i1',
+  handBacks: 0,
+};
+
+const request = { opening, bodyBytes: 5, value: { model: 'gpt' } };
+
+describe('the request of a call', () => {
+  test.each([
+    ['without a trace', request],
+    ['with a trace', { ...request, trace: { traceparent: '00-1-2-01' } }],
+  ])('is read as it was written %s', (_, request) => {
+    const body = Buffer.from('hello');
+    const received = decodeCallRequest(encodeCallRequest(request, body));
+    expect(received.request).toStrictEqual(request);
+    expect(Buffer.from(received.body ?? []).toString()).toBe('hello');
+  });
+
+  test('may leave its body with the caller', () => {
+    expect(decodeCallRequest(encodeCallRequest(request, undefined)).body).toBeUndefined();
+  });
+
+  test.each([
+    ['an attempt of none', { attempt: 0 }],
+    ['a part of an attempt', { attempt: 1.5 }],
+    ['no window', { windowBytes: 0 }],
+    ['a caller that is no text', { caller: 1 }],
+    ['no deadline', { deadlineAt: undefined }],
+    ['fewer hand-backs than none', { handBacks: -1 }],
+  ])('is refused with %s', (_, change) => {
+    const broken = { ...request, opening: { ...opening, ...change } as typeof opening };
+    expect(() => decodeCallRequest(encodeCallRequest(broken, undefined))).toThrow(/opening/);
+  });
+
+  test('loses fields of its opening that are not known', () => {
+    const more = { ...request, opening: { ...opening, more: 1 } };
+    const received = decodeCallRequest(encodeCallRequest(more, undefined));
+    expect(received.request).toStrictEqual(request);
+  });
+});
