@@ -11,15 +11,16 @@ import {
   NO_USAGE,
   toGatewayError,
 } from '@gateway/protocol';
-import type { BudgetShare, ByteBudget } from './byte-budget.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import { type ClientReply, clientClosed } from './client-reply.ts';
 import { finalEventStart } from './final-event.ts';
 import type { Ledger } from './ledger.ts';
 import type { ClientRequest, RequestRecord } from './request-record.ts';
+import type { RunningCalls } from './running-calls.ts';
+import { WholeAnswer } from './whole-answer.ts';
 
-/** Answers that are not streamed are collected up to this, so that they go out whole or not at all. */
-const WHOLE_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 const NO_BYTES = new Uint8Array();
+const NO_END: RelayOutcome = { error: new GatewayError('internal', 'The answer has no end.') };
 
 export interface AttemptContext {
   readonly request: ClientRequest;
@@ -34,8 +35,7 @@ export interface AttemptContext {
   readonly ledger: Ledger;
   /** What answers that are collected whole may take. */
   readonly byteBudget: ByteBudget;
-  /** Aborts when whatever still runs must end. */
-  readonly drainEnding: AbortSignal;
+  readonly calls: RunningCalls;
 }
 
 export interface FailedAttempt {
@@ -52,7 +52,7 @@ export async function attemptTarget(
   attempt: number,
   context: AttemptContext,
 ): Promise<FailedAttempt | undefined> {
-  const { request, reply, record, deadlineAt, bus, finishesAlone } = context;
+  const { request, reply, record, deadlineAt, bus, calls, finishesAlone } = context;
   const startedAt = Date.now();
   let call: OutgoingCall<InferenceHead>;
   try {
@@ -64,37 +64,28 @@ export async function attemptTarget(
   } catch (error) {
     return { error: toGatewayError(error), called: false, isFinal: false };
   }
-  const end = () => call.cancel(shuttingDown());
-  context.drainEnding.addEventListener('abort', end, { once: true });
+  calls.add(call);
   if (!finishesAlone) reply.whenGone(() => call.cancel(clientClosed()));
-  const delivered: Delivered = { textBytes: 0 };
+  using whole = new WholeAnswer(context.byteBudget.answerShare());
+  const relay = new Relay(call, inference, whole, context);
   try {
-    const relayed = await relay(call, inference, delivered, context).catch(broken);
-    const { error, event, isFinal = false } = relayed;
+    await call.deliver(relay).catch(relay.broke);
+    const { error, event, isFinal = false } = relay.outcome;
     if (event) {
       record.attempted(event);
       // Neither JetStream nor the spool had room for it.
       if (error?.code === 'audit_unavailable') context.ledger.recordLater(event);
     } else if (error && call.worker !== undefined && !record.knowsAttempt(attempt)) {
-      const lost = lostAttempt(inference, { attempt, startedAt, error, delivered }, context);
+      const { textBytes } = relay;
+      const lost = lostAttempt(inference, { attempt, startedAt, error, textBytes }, context);
       record.attempted(lost);
       await context.ledger.record(lost).catch(() => context.ledger.recordLater(lost));
     }
     return error && { error, called: record.knowsAttempt(attempt), isFinal };
   } finally {
-    context.drainEnding.removeEventListener('abort', end);
+    calls.delete(call);
     reply.whenGone(undefined);
   }
-}
-
-/** Said to clients whose requests outlast the time to drain. */
-export function shuttingDown(): GatewayError {
-  return new GatewayError('shutting_down', 'This gateway is shutting down. Try again.');
-}
-
-/** How much of the answer came. */
-interface Delivered {
-  textBytes: number;
 }
 
 interface RelayOutcome {
@@ -103,50 +94,43 @@ interface RelayOutcome {
   readonly isFinal?: boolean;
 }
 
-/** Something in our own code broke, which has cancelled the call. */
-function broken(thrown: unknown): RelayOutcome {
-  return { error: toGatewayError(thrown) };
-}
-
-async function relay(
-  call: OutgoingCall<InferenceHead>,
-  inference: InferenceRequest,
-  delivered: Delivered,
-  context: AttemptContext,
-): Promise<RelayOutcome> {
-  using whole = new WholeAnswer(context.byteBudget.answerShare());
-  const relay = new Relay(call, inference, delivered, whole, context);
-  await call.deliver(relay);
-  return relay.outcome ?? broken(new Error('the answer has no end'));
-}
-
 /** Passes the frames of one call on to the client. */
 class Relay implements FrameConsumer<InferenceHead> {
-  outcome: RelayOutcome | undefined;
+  outcome: RelayOutcome = NO_END;
   readonly #call: OutgoingCall<InferenceHead>;
   readonly #inference: InferenceRequest;
-  readonly #delivered: Delivered;
   readonly #whole: WholeAnswer;
   readonly #reply: ClientReply;
   readonly #record: RequestRecord;
   #head: InferenceHead | undefined;
+  /** Of what was not collected. */
+  #textBytes = 0;
   /** Clients hang up as soon as they read the final event, so it waits until the attempt is recorded. */
   #final: Uint8Array = NO_BYTES;
 
   constructor(
     call: OutgoingCall<InferenceHead>,
     inference: InferenceRequest,
-    delivered: Delivered,
     whole: WholeAnswer,
     { reply, record }: AttemptContext,
   ) {
     this.#call = call;
     this.#inference = inference;
-    this.#delivered = delivered;
     this.#whole = whole;
     this.#reply = reply;
     this.#record = record;
   }
+
+  /** How much of the model's text came. */
+  get textBytes(): number {
+    const count = (sum: number, piece: Uint8Array) => sum + this.#textBytesOf(piece);
+    return this.#whole.pieces.reduce(count, this.#textBytes);
+  }
+
+  /** Something in our own code broke, which has cancelled the call. */
+  readonly broke = (thrown: unknown) => {
+    this.outcome = { error: toGatewayError(thrown) };
+  };
 
   take(frame: ReplyFrame<InferenceHead>): Promise<void> | undefined {
     switch (frame.type) {
@@ -169,21 +153,30 @@ class Relay implements FrameConsumer<InferenceHead> {
   }
 
   #takeData(bytes: Uint8Array): Promise<void> | undefined {
-    this.#delivered.textBytes += answerTextBytes(this.#inference.dialect, bytes);
-    if (this.#reply.isGone) {
-      // Taken, so that the worker may go on, and dropped.
-      this.#whole.drop();
-      return undefined;
-    }
     if (this.#inference.stream) {
+      this.#textBytes += this.#textBytesOf(bytes);
+      if (this.#reply.isGone) return undefined;
       const all = this.#final.length === 0 ? bytes : Buffer.concat([this.#final, bytes]);
       const start = finalEventStart(all);
       this.#final = all.subarray(start);
       return this.#reply.write(all.subarray(0, start));
     }
-    this.#whole.add(bytes);
-    if (this.#whole.refusal) this.#call.cancel(this.#whole.refusal.error);
+    if (!this.#reply.isGone) this.#whole.add(bytes);
+    const { refusal } = this.#whole;
+    // What nobody gets is taken, so that the worker may go on, and dropped.
+    if (this.#reply.isGone || refusal) this.#drop(bytes);
+    if (refusal) this.#call.cancel(refusal.error);
     return undefined;
+  }
+
+  /** Counts the text of what was collected, and of these bytes that were not. */
+  #drop(bytes: Uint8Array): void {
+    this.#textBytes = this.textBytes + this.#textBytesOf(bytes);
+    this.#whole.drop();
+  }
+
+  #textBytesOf(bytes: Uint8Array): number {
+    return answerTextBytes(this.#inference.dialect, bytes);
   }
 
   #takeEnd(event: AttemptedEvent): RelayOutcome {
@@ -214,65 +207,11 @@ function sendWhole(
   reply.sendWhole(200, head.contentType, body, record.headers());
 }
 
-function tooLarge(): GatewayError {
-  return new GatewayError('provider_bad_response', 'The answer of the provider is too large.');
-}
-
-class WholeAnswer implements Disposable {
-  readonly #share: BudgetShare;
-  #pieces: Uint8Array[] = [];
-  #length = 0;
-  #refusal: Required<Pick<RelayOutcome, 'error' | 'isFinal'>> | undefined;
-  #isHeld = false;
-
-  constructor(share: BudgetShare) {
-    this.#share = share;
-  }
-
-  /** Why the answer is not kept: it is too large, or there is no room for it. */
-  get refusal(): Required<Pick<RelayOutcome, 'error' | 'isFinal'>> | undefined {
-    return this.#refusal;
-  }
-
-  add(bytes: Uint8Array): void {
-    if (this.#refusal) return;
-    this.#length += bytes.length;
-    try {
-      if (this.#length > WHOLE_ANSWER_BYTES_MAX) throw tooLarge();
-      this.#share.growTo(this.#length);
-      this.#pieces.push(bytes);
-    } catch (thrown) {
-      const error = toGatewayError(thrown);
-      this.drop();
-      // Another answer would find no more room, and cost again.
-      this.#refusal = { error, isFinal: error.code === 'overloaded' };
-    }
-  }
-
-  drop(): void {
-    this.#pieces = [];
-  }
-
-  bytes(): Uint8Array {
-    return Buffer.concat(this.#pieces);
-  }
-
-  /** Its room is taken until the client has it. */
-  heldUntil(settled: Promise<void>): void {
-    this.#isHeld = true;
-    void settled.then(() => this.#share.release());
-  }
-
-  [Symbol.dispose](): void {
-    if (!this.#isHeld) this.#share.release();
-  }
-}
-
 interface LostAttempt {
   readonly attempt: number;
   readonly startedAt: number;
   readonly error: GatewayError;
-  readonly delivered: Delivered;
+  readonly textBytes: number;
 }
 
 /**
@@ -282,7 +221,7 @@ interface LostAttempt {
  */
 function lostAttempt(
   { requestId, tenant, target }: InferenceRequest,
-  { attempt, startedAt, error, delivered }: LostAttempt,
+  { attempt, startedAt, error, textBytes }: LostAttempt,
   { parsed }: AttemptContext,
 ): AttemptedEvent {
   return {
@@ -299,7 +238,7 @@ function lostAttempt(
     usage: {
       ...NO_USAGE,
       inputTokens: estimatePromptTokens(parsed),
-      outputTokens: estimateTokens(delivered.textBytes),
+      outputTokens: estimateTokens(textBytes),
     },
     usageSource: 'estimated',
     latencyMs: Date.now() - startedAt,

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError, type KeyRecord } from '@gateway/protocol';
-import { headerLines } from './header-lines.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
 const GOOGLE_PREFIX = /^\/v1(beta\/|\/models\/)/;
+const KEY_HEADERS = ['authorization', 'x-api-key', 'x-goog-api-key'];
 const BEARER = /^bearer ([\x21-\x7e]+)$/i;
 
 /**
@@ -37,16 +37,30 @@ function refuseKeyInAddress({ url = '' }: Pick<IncomingMessage, 'url'>): void {
   );
 }
 
-/** Clients may send the same key in two headers; two different ones are none. */
+/**
+ * Clients may send the same key in two headers; two different ones are none. The same line of
+ * `authorization` twice is no way that clients send a key.
+ */
 function presentedKey({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | undefined {
-  const authorization = headerLines(rawHeaders, 'authorization');
-  // The same line twice is no way that clients send a key.
-  if (authorization.length > 1) return undefined;
-  const presented = [
-    ...authorization.map((value) => BEARER.exec(value)?.[1] ?? ''),
-    ...headerLines(rawHeaders, 'x-api-key'),
-    ...headerLines(rawHeaders, 'x-goog-api-key'),
-  ];
-  const [first] = presented;
-  return presented.every((text) => text === first) ? first : undefined;
+  let presented: string | undefined;
+  let isAuthorized = false;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = keyHeader(rawHeaders[at] ?? '');
+    if (name === undefined) continue;
+    const value = rawHeaders[at + 1] ?? '';
+    const isAuthorization = name === 'authorization';
+    if (isAuthorization && isAuthorized) return undefined;
+    isAuthorized ||= isAuthorization;
+    const text = isAuthorization ? (BEARER.exec(value)?.[1] ?? '') : value;
+    presented ??= text;
+    if (text !== presented) return undefined;
+  }
+  return presented;
+}
+
+/** The name of a header that may hold a key, in lower case; undefined of any other. */
+function keyHeader(name: string): string | undefined {
+  return KEY_HEADERS.find(
+    (one) => one.length === name.length && (one === name || one === name.toLowerCase()),
+  );
 }

@@ -73,7 +73,7 @@ export class FrontDoor {
   meet(raw: IncomingMessage, response: ServerResponse, route: Route | undefined): IncomingRequest {
     const address = clientAddress(raw, this.#surroundings.isProxy);
     const request = new IncomingRequest(raw, response, route, address);
-    response.once('close', () => this.#part(request));
+    response.on('close', () => this.#part(request));
     return request;
   }
 

@@ -22,6 +22,7 @@ import { health } from './routes/health.ts';
 import { inference } from './routes/inference.ts';
 import { keptResponses } from './routes/kept-responses.ts';
 import { models } from './routes/models.ts';
+import { RunningCalls } from './running-calls.ts';
 import { RunningRequests } from './running-requests.ts';
 import { StoredAnswers } from './stored-answers.ts';
 
@@ -75,7 +76,9 @@ export async function startIngress(
   const storedAnswers = new StoredAnswers(bus, logger);
   const retryBudget = new RetryBudget();
   const admitted = { bus, ledger, configuration, limits, storedAnswers, retryBudget, logger };
-  const path = { ...admitted, byteBudget: budget, drainEnding: context.drainEnding };
+  const { drainEnding } = context;
+  const calls = new RunningCalls(drainEnding);
+  const path = { ...admitted, byteBudget: budget, calls, drainEnding };
   inference(app, path, running, settings.pepper);
   keptResponses(app, { bus, configuration, pepper: settings.pepper });
   models(app, new ModelList(bus, configuration));

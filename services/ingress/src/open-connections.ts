@@ -93,7 +93,7 @@ export class OpenConnections {
     connection.requests += 1;
     if (this.#isLeaving || connection.requests >= REQUESTS_MAX) announceEnd(response);
     running.add(response);
-    response.once('close', () => {
+    response.on('close', () => {
       running.delete(response);
       if (this.#isClosing && running.size === 0) socket.destroySoon();
     });

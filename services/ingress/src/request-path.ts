@@ -27,6 +27,7 @@ import { enforce, type Limits } from './limits.ts';
 import { type Plan, planRequest } from './plan.ts';
 import { type ClientRequest, RequestRecord } from './request-record.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import type { RunningCalls } from './running-calls.ts';
 import {
   type CachePlan,
   planCache,
@@ -53,6 +54,7 @@ export interface RequestPath {
   readonly storedAnswers: StoredAnswers;
   readonly retryBudget: RetryBudget;
   readonly byteBudget: ByteBudget;
+  readonly calls: RunningCalls;
   /** Aborts when whatever still runs must end. */
   readonly drainEnding: AbortSignal;
   readonly logger: Logger;

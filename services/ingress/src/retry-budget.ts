@@ -12,15 +12,17 @@ const REPETITIONS_MIN = 3;
 export class RetryBudget {
   #inFlight = 0;
   #repeating = 0;
+  /** One for all, which only counts down. */
+  readonly #entered: Disposable = {
+    [Symbol.dispose]: () => {
+      this.#inFlight -= 1;
+    },
+  };
 
-  /** Counts a request that may come to need a repetition, until it is disposed of. */
+  /** Counts a request that may come to need a repetition, until it is disposed of, once. */
   enter(): Disposable {
     this.#inFlight += 1;
-    return {
-      [Symbol.dispose]: () => {
-        this.#inFlight -= 1;
-      },
-    };
+    return this.#entered;
   }
 
   /** Room for one repetition until it is disposed of; undefined when there is none. */

@@ -1,11 +1,17 @@
 /** The targets of a plan, tried until one answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError, type InferenceRequest } from '@gateway/protocol';
-import { type AttemptContext, attemptTarget, shuttingDown } from './attempt-target.ts';
+import { type AttemptContext, attemptTarget } from './attempt-target.ts';
 import { clientClosed } from './client-reply.ts';
 import type { Plan } from './plan.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { type Failure, nextAttempt } from './retry-policy.ts';
+import { shuttingDown } from './running-calls.ts';
+
+interface TargetsContext extends AttemptContext {
+  /** Aborts when whatever still runs must end. */
+  readonly drainEnding: AbortSignal;
+}
 
 /**
  * Resolves once the client was answered. Throws the last failure when `retry-policy.ts` gives up, the
@@ -15,7 +21,7 @@ import { type Failure, nextAttempt } from './retry-policy.ts';
 export async function tryTargets(
   inference: Omit<InferenceRequest, 'target'>,
   { targets }: Plan,
-  context: AttemptContext,
+  context: TargetsContext,
   budget: RetryBudget,
 ): Promise<void> {
   using _ = budget.enter();
