@@ -242,7 +242,7 @@ export class DurableLog {
     for (const piece of scanRecords(bytes)) {
       if ('record' in piece) {
         last = piece.record.sequence;
-        this.#ids.add(piece.record.id, piece.record.storedAt, Promise.resolve());
+        this.#ids.add(piece.record.id, piece.record.storedAt);
         this.#options.found(piece.record);
       } else if (piece.torn && isLast) {
         // Nobody was told that it is stored.
@@ -322,6 +322,7 @@ export class DurableLog {
     }
     for (const { record, bytes, resolve } of group) {
       const end = start + bytes.length;
+      this.#ids.settled(record.id);
       resolve();
       this.onStored({ record, segment, start, end });
       start = end;

@@ -1,11 +1,17 @@
-interface RecentId {
-  readonly at: number;
-  readonly stored: Promise<void>;
-}
+const STORED = Promise.resolve();
 
-/** The ids stored within a window, oldest first, at most so many: the oldest are forgotten beyond. */
+/** The ids stored within a window, at most so many: the oldest are forgotten beyond. */
 export class RecentIds {
-  readonly #ids = new Map<string, RecentId>();
+  /** When each was appended, in milliseconds since 1970. */
+  readonly #ids = new Map<string, number>();
+  /** Of those that are on their way; a promise for each of the others would be most of the memory. */
+  readonly #pending = new Map<string, Promise<void>>();
+  /**
+   * The same, oldest first, from `#oldest` on. The first of a `Map` is behind the holes of all that were
+   * deleted before it, which takes ever longer to find.
+   */
+  #order: { readonly ids: string[]; readonly at: number[] } = { ids: [], at: [] };
+  #oldest = 0;
   readonly #countMax: number;
   readonly #windowMs: number;
 
@@ -14,25 +20,46 @@ export class RecentIds {
     this.#windowMs = windowMs;
   }
 
+  get size(): number {
+    return this.#ids.size;
+  }
+
   /** Settles with the first message of this id; undefined when none is known. */
   stored(id: string, now: number): Promise<void> | undefined {
     this.#forgetOld(now);
-    return this.#ids.get(id)?.stored;
+    if (!this.#ids.has(id)) return undefined;
+    return this.#pending.get(id) ?? STORED;
   }
 
-  add(id: string, at: number, stored: Promise<void>): void {
-    this.#ids.set(id, { at, stored });
-    if (this.#ids.size > this.#countMax) this.#forgetOld(at);
+  /** `pending` settles when the message is stored, of which `settled` is told; without, it is there. */
+  add(id: string, at: number, pending?: Promise<void>): void {
+    this.#ids.set(id, at);
+    this.#order.ids.push(id);
+    this.#order.at.push(at);
+    if (pending !== undefined) this.#pending.set(id, pending);
+    this.#forgetOld(at);
+  }
+
+  settled(id: string): void {
+    this.#pending.delete(id);
   }
 
   forget(id: string): void {
     this.#ids.delete(id);
+    this.#pending.delete(id);
   }
 
   #forgetOld(now: number): void {
-    for (const [id, { at }] of this.#ids) {
-      if (this.#ids.size <= this.#countMax && at > now - this.#windowMs) return;
-      this.#ids.delete(id);
+    const { ids, at } = this.#order;
+    for (; this.#oldest < ids.length; this.#oldest += 1) {
+      const storedAt = at[this.#oldest] as number;
+      if (storedAt > now - this.#windowMs && this.#ids.size <= this.#countMax) break;
+      const id = ids[this.#oldest] as string;
+      // One that was forgotten before its time may have come again.
+      if (this.#ids.get(id) === storedAt) this.forget(id);
     }
+    if (this.#oldest * 2 <= ids.length) return;
+    this.#order = { ids: ids.slice(this.#oldest), at: at.slice(this.#oldest) };
+    this.#oldest = 0;
   }
 }
