@@ -12,6 +12,7 @@ import { Ledger } from '../../services/ingress/src/ledger.ts';
 import { Limits } from '../../services/ingress/src/limits.ts';
 import { answerInference, type RequestPath } from '../../services/ingress/src/request-path.ts';
 import { RetryBudget } from '../../services/ingress/src/retry-budget.ts';
+import { RunningCalls } from '../../services/ingress/src/running-calls.ts';
 import { StoredAnswers } from '../../services/ingress/src/stored-answers.ts';
 import { AnswerBudget } from '../../services/provider-worker/src/answer-budget.ts';
 import { attempt } from '../../services/provider-worker/src/attempt.ts';
@@ -41,6 +42,7 @@ export function beginIngress(gateway: Gateway, incarnation: Incarnation): () => 
       void incarnation.bus.publish(event).catch(() => undefined);
     };
   }
+  const drainEnding = new AbortController().signal;
   const path: RequestPath = {
     ...{ bus, configuration, logger: SILENT },
     ledger: new Ledger(bus, SILENT),
@@ -48,7 +50,8 @@ export function beginIngress(gateway: Gateway, incarnation: Incarnation): () => 
     storedAnswers: new StoredAnswers(bus, SILENT),
     retryBudget: new RetryBudget(),
     byteBudget: new ByteBudget(BUFFERED_BYTES_MAX, BUFFERED_BYTES_MAX),
-    drainEnding: new AbortController().signal,
+    calls: new RunningCalls(drainEnding),
+    drainEnding,
   };
   paths.set(incarnation, path);
   return () => {

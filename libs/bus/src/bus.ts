@@ -146,11 +146,11 @@ export interface IncomingCall<Request, Head> {
   accept(): void;
   head(head: Head): void;
   /**
-   * Sends bytes, cut into frames; resolves when the caller has credit for more. Rejects when
-   * `signal` aborts. The bytes are kept to the end of this turn of the event loop at least, so they
-   * must not be changed.
+   * Sends bytes, cut into frames. Undefined where the caller has credit for more, else resolves when it
+   * has. Rejects when `signal` aborts. The bytes are kept to the end of this turn of the event loop at
+   * least, so they must not be changed.
    */
-  data(bytes: Uint8Array): Promise<void>;
+  data(bytes: Uint8Array): Promise<void> | undefined;
   /**
    * Publishes the event durably, its acknowledgement going to the caller, and closes the stream.
    * When the caller is gone the event is recorded here, again and again until it is durable.

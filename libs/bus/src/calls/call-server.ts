@@ -89,7 +89,7 @@ export class CallServer<Request, Head> {
       await runInConsumerSpan(endpoint, arrival.carrier, () => handler(call));
       if (call.isClosed) return;
       const detail = 'the handler returned without ending its call';
-      await call.fail(toGatewayError(call.signal.reason ?? new Error(detail)));
+      await call.fail(toGatewayError(call.stopReason ?? new Error(detail)));
     } catch (error) {
       failed(error);
       await call.fail(toGatewayError(error)).catch(failed);

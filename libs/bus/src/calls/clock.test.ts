@@ -28,3 +28,30 @@ test('a task may set another one', async () => {
   });
   expect(ran).toBe('the second');
 });
+
+test('a task that runs may call off another one of its tick, and itself', async () => {
+  const ran: string[] = [];
+  await new Promise<void>((resolve) => {
+    const callOffs: (() => void)[] = [];
+    const set = (name: string) => {
+      const callOff = systemClock.after(20, () => {
+        ran.push(name);
+        for (const callOff of callOffs) callOff();
+      });
+      callOffs.push(callOff);
+    };
+    for (const name of ['one', 'two', 'three']) set(name);
+    systemClock.after(60, resolve);
+  });
+  expect(ran).toEqual(['one']);
+});
+
+test('calling off twice is calling off once', async () => {
+  const ran = await new Promise<string>((resolve) => {
+    const callOff = systemClock.after(10, () => resolve('called off'));
+    systemClock.after(10, () => resolve('the other'));
+    callOff();
+    callOff();
+  });
+  expect(ran).toBe('the other');
+});

@@ -57,8 +57,8 @@ export interface IncomingCallPort {
    * and with another code where neither ever will be.
    */
   record(event: AttemptedEvent): Promise<void>;
-  /** The request's body. Rejects when the signal aborts. */
-  body(signal: AbortSignal): Promise<Uint8Array>;
+  /** The request's body. Rejects when the signal aborts, which is made for a body that has to come. */
+  body(signal: () => AbortSignal): Promise<Uint8Array>;
   /**
    * Called once, after the terminal frame: control messages for the call come too late from now on.
    */
@@ -81,9 +81,6 @@ interface WaitingData {
   readonly reject: (error: unknown) => void;
 }
 
-/** Of data that left at once. */
-const SENT = Promise.resolve();
-
 function misuse(detail: string): GatewayError {
   return new GatewayError('internal', 'The gateway failed to handle this request.', { detail });
 }
@@ -94,7 +91,9 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   readonly attempt: number;
   readonly deadlineAt: number;
   readonly #setup: IncomingCallSetup<Request>;
-  readonly #abort = new AbortController();
+  /** Made when somebody asks for the signal. */
+  #abort: AbortController | undefined;
+  #stopReason: GatewayError | undefined;
   readonly #waiting: WaitingData[] = [];
   readonly #callOffDeadline: () => void;
   #phase: 'offered' | 'accepted' | 'streaming' | 'closed' = 'offered';
@@ -118,6 +117,10 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   }
 
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#stopReason !== undefined) this.#abort.abort(this.#stopReason);
+    }
     return this.#abort.signal;
   }
 
@@ -126,16 +129,22 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     return this.#sequence;
   }
 
+  /** Why the signal has aborted, or would have. */
+  get stopReason(): GatewayError | undefined {
+    return this.#stopReason;
+  }
+
   get isClosed(): boolean {
     return this.#phase === 'closed';
   }
 
   body(): Promise<Uint8Array> {
-    return this.#setup.port.body(this.signal);
+    if (this.#stopReason !== undefined) return Promise.reject(this.#stopReason);
+    return this.#setup.port.body(() => this.signal);
   }
 
   accept(): void {
-    this.signal.throwIfAborted();
+    if (this.#stopReason !== undefined) throw this.#stopReason;
     if (this.#phase !== 'offered') throw misuse(`accept() in phase ${this.#phase}`);
     if (this.#setup.clock.now() > this.#setup.opening.acceptBy) {
       throw new GatewayError('deadline_exceeded', 'The request was delivered too late.');
@@ -150,19 +159,19 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     this.#send('head', encodeJson(head));
   }
 
-  data(bytes: Uint8Array): Promise<void> {
+  data(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#phase !== 'streaming') {
       return Promise.reject(misuse(`data() in phase ${this.#phase}`));
     }
-    if (this.signal.aborted) {
+    if (this.#stopReason !== undefined) {
       this.#dataLost = true;
-      return Promise.reject(this.signal.reason);
+      return Promise.reject(this.#stopReason);
     }
     const fits = this.#creditBytes > bytes.length && bytes.length <= FRAME_PAYLOAD_BYTES_MAX;
     if (fits && this.#waiting.length === 0) {
       this.#creditBytes -= bytes.length;
       if (bytes.length > 0) this.#sendData(bytes);
-      return SENT;
+      return undefined;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ bytes, sentBytes: 0, resolve, reject });
@@ -172,7 +181,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
 
   async end(event: AttemptedEvent): Promise<void> {
     while (this.#waiting.length > 0) await this.#dataDone();
-    if (this.#dataLost) return this.fail(this.#lostReason(), event);
+    if (this.#dataLost) return this.fail(this.#stopReason ?? misuse('data was not sent'), event);
     if (this.#phase === 'closed') return;
     if (this.#phase !== 'streaming') throw misuse(`end() in phase ${this.#phase}`);
     await this.#terminate('end', event, (pack, json) => encodeEnd(event, pack, json));
@@ -207,15 +216,11 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   }
 
   #stop(reason: GatewayError): void {
-    if (this.#phase === 'closed' || this.signal.aborted) return;
+    if (this.#phase === 'closed' || this.#stopReason !== undefined) return;
+    this.#stopReason = reason;
     this.#callOffDeadline();
     this.#dropWaiting(reason);
-    this.#abort.abort(reason);
-  }
-
-  #lostReason(): GatewayError {
-    const { reason } = this.signal;
-    return reason instanceof GatewayError ? reason : misuse('data was not sent');
+    this.#abort?.abort(reason);
   }
 
   /**

@@ -213,10 +213,7 @@ export class InProcessCalls implements PeerCalls {
         return undefined;
       },
       record: this.#record,
-      body: async (signal) => {
-        signal.throwIfAborted();
-        return body;
-      },
+      body: async () => body,
       closed: () => this.#served.delete(key),
     };
   }

@@ -184,10 +184,7 @@ export class IncomingCalls {
     const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
     const hop = this.#hop(opening);
     const outbox = new FrameOutbox(turnEnd, (frames) => {
-      const asks = frames.some(({ type, sequence }) => {
-        return type !== 'data' || sequence % HOP_EVERY_FRAMES === 0;
-      });
-      this.#sendFrames(subject, frames, asks ? hop : undefined);
+      this.#sendFrames(subject, frames, frames.some(asksForReceiver) ? hop : undefined);
     });
     return {
       sendFrame: (frame) => outbox.send(frame),
@@ -202,7 +199,7 @@ export class IncomingCalls {
         if (bodyBytes === 0) return new Uint8Array(0);
         if (body !== undefined) return body;
         const address = { caller: ingress, requestId: request, attempt, bodyBytes };
-        return pullBody(mux, address, signal);
+        return pullBody(mux, address, signal());
       },
       closed: () => this.#calls.delete(callKey(request, attempt)),
     };
@@ -281,4 +278,8 @@ export class IncomingCalls {
     const payload = encodeFailure(allFull());
     this.#sendFrames(subject, [{ type: 'error', attempt, sequence: 0, payload }], undefined);
   }
+}
+
+function asksForReceiver({ type, sequence }: Frame): boolean {
+  return type !== 'data' || sequence % HOP_EVERY_FRAMES === 0;
 }

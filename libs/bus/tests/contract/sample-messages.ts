@@ -130,7 +130,7 @@ export function errorOf(frames: readonly ReplyFrame<unknown>[]): GatewayError {
 }
 
 /** What the promise rejected with; throws when it resolved. */
-export async function rejection(promise: Promise<unknown>): Promise<GatewayError> {
+export async function rejection(promise: Promise<unknown> | undefined): Promise<GatewayError> {
   try {
     await promise;
   } catch (error) {
