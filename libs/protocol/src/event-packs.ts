@@ -2,7 +2,7 @@
  * Events that travel as one message: a line of JSON for each, behind a line `#{…}` with the headers of
  * its trace where it belongs to one. JSON holds no line end, so that an event alone is a pack too.
  *
- * A message costs its publisher, nats-server and its reader as much as tens of events in it (measured).
+ * A message, whatever is in it, is stored, acknowledged, delivered, acknowledged again and removed.
  */
 import { hash } from 'node:crypto';
 import { eventSubjectOfAll } from './subjects.ts';

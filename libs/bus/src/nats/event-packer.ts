@@ -1,6 +1,6 @@
 /**
- * Events on their way to JetStream: those of one turn of the event loop are one message. It costs
- * nats-server, and whoever publishes and reads, as much as one event did (measured).
+ * Events on their way to JetStream: those of one turn of the event loop are one message, in place of 3
+ * for a request 0.5 with 16 connections and 0.2 with 64 (measured).
  *
  * - An event that may wait does so for company, COMPANY_WAIT_MS at most.
  * - Each event has its own time, and its own outcome. What JetStream refuses for its size, or for want of

@@ -1,7 +1,7 @@
 /**
  * The end of a turn of the event loop, for all that goes over one connection: first what gathered in the
- * turn is made into messages, then all messages are written. Both in one turn, since another one costs
- * as much as a message (measured).
+ * turn is made into messages, then all messages are written. Both in one turn, so that what is made at
+ * its end is neither late nor a write of its own.
  */
 export class TurnEnd {
   #tasks: (() => void)[] = [];
@@ -13,7 +13,7 @@ export class TurnEnd {
     this.#schedule();
   }
 
-  /** Runs the tasks at once, while there is a connection for what they publish. */
+  /** Runs the tasks at once. */
   run(): void {
     const tasks = this.#tasks;
     this.#tasks = [];
