@@ -1,6 +1,6 @@
 /** One attempt: the call to a worker, relayed to the client frame by frame. */
 import type { Bus, FrameConsumer, OutgoingCall, ReplyFrame } from '@gateway/bus';
-import { answerTextBytes, estimatePromptTokens, estimateTokens } from '@gateway/dialects';
+import { answerTextBytes, estimateTokens } from '@gateway/dialects';
 import {
   type AttemptedEvent,
   EVENT_SCHEMA,
@@ -15,7 +15,8 @@ import type { ByteBudget } from './byte-budget.ts';
 import { type ClientReply, clientClosed } from './client-reply.ts';
 import { finalEventStart } from './final-event.ts';
 import type { Ledger } from './ledger.ts';
-import type { ClientRequest, RequestRecord } from './request-record.ts';
+import type { Prompt } from './prompt.ts';
+import type { RequestRecord } from './request-record.ts';
 import type { RunningCalls } from './running-calls.ts';
 import { WholeAnswer } from './whole-answer.ts';
 
@@ -23,9 +24,7 @@ const NO_BYTES = new Uint8Array();
 const NO_END: RelayOutcome = { error: new GatewayError('internal', 'The answer has no end.') };
 
 export interface AttemptContext {
-  readonly request: ClientRequest;
-  /** The request as JSON says it. */
-  readonly parsed: object;
+  readonly prompt: Prompt;
   /** Whether the attempt goes on when the client has left. */
   readonly finishesAlone: boolean;
   readonly reply: ClientReply;
@@ -52,13 +51,13 @@ export async function attemptTarget(
   attempt: number,
   context: AttemptContext,
 ): Promise<FailedAttempt | undefined> {
-  const { request, reply, record, deadlineAt, bus, calls, finishesAlone } = context;
+  const { prompt, reply, record, deadlineAt, bus, calls, finishesAlone } = context;
   const startedAt = Date.now();
   let call: OutgoingCall<InferenceHead>;
   try {
     call = bus.call(
       inferenceEndpoint(inference.target.provider),
-      { value: inference, body: request.body },
+      { value: inference, body: prompt.body },
       { requestId: inference.requestId, attempt, deadlineAt },
     );
   } catch (error) {
@@ -102,6 +101,7 @@ class Relay implements FrameConsumer<InferenceHead> {
   readonly #whole: WholeAnswer;
   readonly #reply: ClientReply;
   readonly #record: RequestRecord;
+  readonly #prompt: Prompt;
   #head: InferenceHead | undefined;
   /** Of what was not collected. */
   #textBytes = 0;
@@ -112,13 +112,14 @@ class Relay implements FrameConsumer<InferenceHead> {
     call: OutgoingCall<InferenceHead>,
     inference: InferenceRequest,
     whole: WholeAnswer,
-    { reply, record }: AttemptContext,
+    { reply, record, prompt }: AttemptContext,
   ) {
     this.#call = call;
     this.#inference = inference;
     this.#whole = whole;
     this.#reply = reply;
     this.#record = record;
+    this.#prompt = prompt;
   }
 
   /** How much of the model's text came. */
@@ -138,7 +139,11 @@ class Relay implements FrameConsumer<InferenceHead> {
         return undefined;
       case 'head':
         this.#head = frame.head;
-        if (this.#inference.stream) beginStream(frame.head, this.#reply, this.#record);
+        if (this.#inference.stream) {
+          beginStream(frame.head, this.#reply, this.#record);
+          // No other attempt follows.
+          this.#prompt.release();
+        }
         return undefined;
       case 'data':
         return this.#takeData(frame.bytes);
@@ -222,7 +227,7 @@ interface LostAttempt {
 function lostAttempt(
   { requestId, tenant, target }: InferenceRequest,
   { attempt, startedAt, error, textBytes }: LostAttempt,
-  { parsed }: AttemptContext,
+  { prompt }: AttemptContext,
 ): AttemptedEvent {
   return {
     kind: 'attempted',
@@ -237,7 +242,7 @@ function lostAttempt(
     finishReasons: [],
     usage: {
       ...NO_USAGE,
-      inputTokens: estimatePromptTokens(parsed),
+      inputTokens: prompt.tokens,
       outputTokens: estimateTokens(textBytes),
     },
     usageSource: 'estimated',

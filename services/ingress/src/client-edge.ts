@@ -10,8 +10,11 @@ export interface RequestFacts {
   readonly includeUsage: boolean;
   /** The same request may be given a stored answer without asking for it. */
   readonly deterministic: boolean;
-  /** The request as JSON says it, for the name of its answer in the cache. */
-  readonly parsed: object;
+  /**
+   * The request as JSON says it, for the name of its answer in the cache. Empty once it will not be sent
+   * again.
+   */
+  parsed: object;
   /** What the dialect adds to the request of the worker. */
   readonly more?: Pick<InferenceRequest, 'headers' | 'operation' | 'stateKey' | 'arrayStream'>;
   /** The one provider that can answer, whatever else the model's name leads to. */

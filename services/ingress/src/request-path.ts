@@ -25,6 +25,7 @@ import type { ClientReply } from './client-reply.ts';
 import type { Ledger } from './ledger.ts';
 import { enforce, type Limits } from './limits.ts';
 import { type Plan, planRequest } from './plan.ts';
+import { Prompt } from './prompt.ts';
 import { type ClientRequest, RequestRecord } from './request-record.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { RunningCalls } from './running-calls.ts';
@@ -86,9 +87,9 @@ export async function answerInference(
     if (stored === 'miss') record.missed();
     if (typeof stored === 'object') await replay(stored, facts, reply, record);
     else {
-      const { parsed } = facts;
+      const prompt = new Prompt(request, facts);
       const { finishesAlone } = plan;
-      const context = { ...path, request, parsed, finishesAlone, reply, record, deadlineAt };
+      const context = { ...path, prompt, finishesAlone, reply, record, deadlineAt };
       const inference = inferenceRequest(request, edge, facts, plan, cache, path);
       await tryTargets(inference, plan, context, path.retryBudget);
     }

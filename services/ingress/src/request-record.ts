@@ -30,7 +30,8 @@ export interface ClientRequest {
   readonly userAgent: string;
   readonly traceId: string | undefined;
   readonly header: (name: string) => string | undefined;
-  readonly body: Uint8Array;
+  /** Empty once it will not be sent again. */
+  body: Uint8Array;
 }
 
 export interface ReplyOutcome {

@@ -76,17 +76,29 @@ interface Asked {
   readonly endpoint: string;
 }
 
-/** Never rejects. */
-async function answerOn(
-  { path, running }: { readonly path: RequestPath; readonly running: RunningRequests },
+interface InferenceContext {
+  readonly path: RequestPath;
+  readonly running: RunningRequests;
+}
+
+/** Never rejects, and keeps no body that the path releases. */
+function answerOn(
+  context: InferenceContext,
   request: IncomingRequest,
   body: Buffer,
   { edge, endpoint }: Asked,
 ): Promise<void> {
-  const { span, response, requestId } = request;
+  return answerAsked(context, request, clientRequest(request, body, endpoint), edge);
+}
+
+async function answerAsked(
+  { path, running }: InferenceContext,
+  { span, response, requestId }: IncomingRequest,
+  asked: ClientRequest,
+  edge: ClientEdge,
+): Promise<void> {
   running.begin();
   try {
-    const asked = clientRequest(request, body, endpoint);
     const reply = new ClientReply(response, edge.errors);
     if (span === undefined) await answerInference(asked, edge, reply, path);
     else await span.run(() => answerInference(asked, edge, reply, path));
