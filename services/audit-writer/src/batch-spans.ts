@@ -3,14 +3,14 @@
  * trace, linked to the batch.
  * @see https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
  */
+import type { Delivery } from '@gateway/bus';
 import { consumers, subjects } from '@gateway/protocol';
 import { MESSAGING, MESSAGING_SYSTEM_NATS } from '@gateway/telemetry';
 import { propagation, ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api';
-import type { Entry } from './read-delivery.ts';
 
 export interface BatchSpans {
-  /** What these deliveries say is committed. */
-  committed(entries: readonly Entry[]): void;
+  /** What these true ends of requests say is committed. */
+  committed(ends: readonly Delivery[]): void;
   end(): void;
 }
 
@@ -44,10 +44,9 @@ export function startBatchSpans(messageCount: number): BatchSpans {
     [MESSAGING.destinationTemplate]: FINISHED,
   };
   return {
-    committed(entries) {
-      for (const { event, delivery } of entries) {
-        if (event.kind !== 'finished' || event.assumed) continue;
-        const parent = propagation.extract(ROOT_CONTEXT, delivery.headers);
+    committed(ends) {
+      for (const { headers } of ends) {
+        const parent = propagation.extract(ROOT_CONTEXT, headers);
         const sampled = (trace.getSpanContext(parent)?.traceFlags ?? 0) & TraceFlags.SAMPLED;
         if (sampled === 0) continue;
         const kind = SpanKind.CONSUMER;

@@ -11,12 +11,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchHandler, Delivery } from '@gateway/bus';
 import { getMeter, type Logger } from '@gateway/telemetry';
+import { again, type BatchPart, inParts, mergeStatementsOf } from './batch-part.ts';
 import { type BatchSpans, startBatchSpans } from './batch-spans.ts';
 import { type Database, failureOf, isDuplicate, sqlState } from './database.ts';
 import type { DatabaseOutage } from './database-outage.ts';
-import { type Entry, readDelivery } from './read-delivery.ts';
-import { mergeStates, type RequestState } from './row.ts';
-import { copyStatements, mergeStatements, type Rows } from './row-statements.ts';
+import { readBatch } from './read-batch.ts';
+import type { Entry } from './read-delivery.ts';
 import { UnfinishedRequests } from './unfinished-requests.ts';
 
 export const BATCH_MAX = 1_500;
@@ -65,17 +65,28 @@ export class BatchWriter {
   /** Resolves when all is settled but what waits for the end of its request. */
   readonly write: BatchHandler = (batch) =>
     this.#inTurn(async () => {
-      const { entries, poison } = readAll(batch);
-      const due = this.#unfinished.take(entries, performance.now());
+      const { parts, poison } = await this.#read(batch);
       await Promise.all([
-        this.#writeDue(due),
+        this.#writeAll(parts),
         ...poison.map(({ delivery, reason }) => this.#quarantine(delivery, reason)),
       ]);
     });
 
   /** Writes what still waits. */
   flush(): Promise<void> {
-    return this.#inTurn(() => this.#writeDue(this.#unfinished.takeAll()));
+    return this.#inTurn(() => this.#writeAll(inParts(this.#unfinished.takeAll(), this.#partMax)));
+  }
+
+  /** Returns what is to be written now and what never can be. */
+  async #read(batch: readonly Delivery[]) {
+    const { entries, poison, newer } = await readBatch(batch);
+    for (const delivery of newer) delivery.retry(NEWER_SCHEMA_DELAY_MS);
+    if (newer.length > 0) settledEvents.add(newer.length, { outcome: 'newer' });
+    return { parts: this.#takeDue(entries), poison };
+  }
+
+  #takeDue(entries: readonly Entry[]): BatchPart[] {
+    return inParts(this.#unfinished.take(entries, performance.now()), this.#partMax);
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -88,74 +99,68 @@ export class BatchWriter {
   #wakeForHeld(): void {
     clearTimeout(this.#holding);
     if (this.#unfinished.isEmpty) return;
-    const writeDue = () => this.#writeDue(this.#unfinished.take([], performance.now()));
+    const writeDue = () => this.#writeAll(this.#takeDue([]));
     this.#holding = setTimeout(() => this.#inTurn(writeDue).catch(() => {}), this.#options.holdMs);
   }
 
-  async #writeDue(entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return;
+  async #writeAll(parts: BatchPart[]): Promise<void> {
+    if (parts.length === 0) return;
     const startedAtMs = performance.now();
-    const spans = startBatchSpans(entries.length);
+    const spans = startBatchSpans(parts.reduce((sum, part) => sum + part.deliveries.length, 0));
     try {
-      await this.#writeAll(entries, startedAtMs + TRY_MAX_MS, spans);
+      await this.#writeUntil(startedAtMs + TRY_MAX_MS, parts, spans);
     } finally {
       spans.end();
       batchDuration.record((performance.now() - startedAtMs) / 1000);
     }
   }
 
-  async #writeAll(entries: readonly Entry[], tryUntilMs: number, spans: BatchSpans): Promise<void> {
-    const todo = inParts(entries, this.#partMax);
+  async #writeUntil(endMs: number, todo: BatchPart[], spans: BatchSpans): Promise<void> {
     for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
       try {
         await this.#commit(part);
-        spans.committed(part);
+        spans.committed(part.ends);
         continue;
       } catch (error) {
         const failure = failureOf(error);
-        const [first] = part;
+        const { deliveries } = part;
+        const [first] = deliveries;
         if (failure === 'data') this.#options.outage.end('writing');
-        if (failure !== 'unavailable' && part.length > 1) {
-          if (failure === 'slow') this.#partMax = Math.ceil(part.length / 2);
-          todo.push(...inParts(part, Math.ceil(part.length / 2)));
+        if (failure !== 'unavailable' && deliveries.length > 1) {
+          const half = Math.ceil(deliveries.length / 2);
+          if (failure === 'slow') this.#partMax = half;
+          todo.push(...again(part, half));
         } else if (failure === 'data' && first !== undefined) {
           const reason = `the database refuses it with SQLSTATE ${sqlState(error)}`;
-          await this.#quarantine(first.delivery, reason);
+          await this.#quarantine(first, reason);
           continue;
         } else {
-          todo.push(part);
+          todo.push(...again(part));
           this.#options.outage.begin('writing', error);
           await delay(TRY_AGAIN_MS, undefined, { signal: this.#options.signal }).catch(() => {});
         }
       }
-      if (performance.now() >= tryUntilMs || this.#options.signal.aborted) return giveBack(todo);
+      if (performance.now() >= endMs || this.#options.signal.aborted) return giveBack(todo);
     }
   }
 
-  async #commit(part: readonly Entry[]): Promise<void> {
-    const states = new Map<string, RequestState>();
-    for (const { state } of part) {
-      if (state === undefined) continue;
-      const other = states.get(state.requestId);
-      states.set(state.requestId, other === undefined ? state : mergeStates(other, state));
-    }
-    const changes = part.flatMap(({ change }) => change ?? []);
-    await this.#store({ states: [...states.values()], changes });
-    for (const { delivery } of part) delivery.acknowledge();
-    settledEvents.add(part.length, { outcome: 'written' });
+  async #commit(part: BatchPart): Promise<void> {
+    await this.#store(part);
+    for (const delivery of part.deliveries) delivery.acknowledge();
+    settledEvents.add(part.deliveries.length, { outcome: 'written' });
     this.#options.outage.end('writing');
     this.#options.outage.end('probing');
     this.#partMax = Math.min(this.#partMax * 2, BATCH_MAX);
   }
 
-  async #store(rows: Rows): Promise<void> {
+  async #store(part: BatchPart): Promise<void> {
     const { database } = this.#options;
     try {
-      await database.write(copyStatements(rows));
+      await database.write(part.statements);
     } catch (error) {
       // Another writer had some of these events, or this one before it could acknowledge them.
       if (!isDuplicate(error)) throw error;
-      await database.write(mergeStatements(rows));
+      await database.write(mergeStatementsOf(part));
     }
   }
 
@@ -172,36 +177,8 @@ export class BatchWriter {
   }
 }
 
-interface Poison {
-  readonly delivery: Delivery;
-  readonly reason: string;
-}
-
-/** What can be stored and what never can; events of a newer schema are given back. */
-function readAll(batch: readonly Delivery[]): { entries: Entry[]; poison: Poison[] } {
-  const entries: Entry[] = [];
-  const poison: Poison[] = [];
-  for (const delivery of batch) {
-    const reading = readDelivery(delivery);
-    if (reading.verdict === 'good') entries.push(reading.entry);
-    else if (reading.verdict === 'poison') poison.push({ delivery, reason: reading.reason });
-    else {
-      delivery.retry(NEWER_SCHEMA_DELAY_MS);
-      settledEvents.add(1, { outcome: 'newer' });
-    }
+function giveBack(parts: readonly BatchPart[]): void {
+  for (const { deliveries } of parts) {
+    for (const delivery of deliveries) delivery.retry(GIVE_BACK_DELAY_MS);
   }
-  return { entries, poison };
-}
-
-function inParts(entries: readonly Entry[], lengthMax: number): Entry[][] {
-  const parts: Entry[][] = [];
-  for (let start = 0; start < entries.length; start += lengthMax) {
-    parts.push(entries.slice(start, start + lengthMax));
-  }
-  // The next one is taken from the end.
-  return parts.reverse();
-}
-
-function giveBack(parts: readonly (readonly Entry[])[]): void {
-  for (const { delivery } of parts.flat()) delivery.retry(GIVE_BACK_DELAY_MS);
 }

@@ -12,6 +12,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { inParts } from '../src/batch-part.ts';
 import { startBatchSpans } from '../src/batch-spans.ts';
 import { readDelivery } from '../src/read-delivery.ts';
 import { deliveryOf, eventsOf } from './events.ts';
@@ -63,19 +64,22 @@ beforeEach(() => {
   ended.length = 0;
 });
 
-function entriesOf(traceparent?: string) {
+function partOf(traceparent?: string) {
   const { received, attempted, finished } = eventsOf();
   const headers = traceparent === undefined ? {} : { traceparent };
-  return [received(), attempted(), finished()].map((event) => {
+  const entries = [received(), attempted(), finished()].map((event) => {
     const reading = readDelivery(deliveryOf(event, headers));
     if (reading.verdict !== 'good') throw new Error('expected a good event');
     return reading.entry;
   });
+  const [part] = inParts(entries, entries.length);
+  if (part === undefined) throw new Error('expected a part');
+  return part;
 }
 
 function spansOf(traceparent?: string): readonly RecordedSpan[] {
   const spans = startBatchSpans(3);
-  spans.committed(entriesOf(traceparent));
+  spans.committed(partOf(traceparent).ends);
   spans.end();
   return [...ended];
 }

@@ -1,7 +1,7 @@
-import { GatewayError } from '@gateway/protocol';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
-import type { BatchHandler, ConsumeOptions, Delivery, Subscription } from '../bus.ts';
+import type { BatchHandler, ConsumeOptions, Subscription } from '../bus.ts';
 import type { DurableConsumer, UnsettledEvent } from './durable-consumer.ts';
+import { type HandedOutBatch, InProcessDelivery } from './in-process-delivery.ts';
 
 const RETRY_DELAY_MS_MIN = 1_000;
 const RETRY_DELAY_MS_MAX = 30_000;
@@ -85,68 +85,31 @@ export class ConsumerSubscription implements Subscription {
 
   async #handle(batch: readonly UnsettledEvent[]): Promise<void> {
     const consumer = this.#consumer;
-    const attempts = batch.map((event) => ({ event, delivery: event.deliveries }));
-    const callOff = consumer.after(consumer.definition.acknowledgeWithinMs, () => {
-      for (const { event, delivery } of attempts) consumer.retry(event, delivery, 0);
-    });
     let unanswered = batch.length;
-    const answered = () => {
-      unanswered -= 1;
-      if (unanswered === 0) callOff();
+    const handedOut: HandedOutBatch = {
+      consumer,
+      isHeard: () => !this.#lost,
+      answered: () => {
+        unanswered -= 1;
+        if (unanswered === 0) callOff();
+      },
     };
+    const deliveries = batch.map((event) => new InProcessDelivery(event, handedOut));
+    const callOff = consumer.after(consumer.definition.acknowledgeWithinMs, () => {
+      for (const delivery of deliveries) delivery.handOutAgain(0);
+    });
     try {
-      await this.#handler(batch.map((event) => this.#delivery(event, answered)));
+      await this.#handler(deliveries);
     } catch (error) {
       if (this.#lost) return;
       consumer.logger.warn({ error, events: batch.length }, 'a batch of events failed');
-      for (const { event, delivery } of attempts) {
-        consumer.retry(event, delivery, retryDelayMs(delivery));
-      }
+      for (const delivery of deliveries) delivery.handOutAgain(retryDelayMs(delivery.deliveries));
       callOff();
     }
-  }
-
-  /** The handler may settle it after it resolved. */
-  #delivery(event: UnsettledEvent, answered: () => void): Delivery {
-    const consumer = this.#consumer;
-    const { bytes, headers } = event.record;
-    const delivery = event.deliveries;
-    let settled = false;
-    const settle = (how: () => void) => {
-      if (settled) {
-        const detail = 'an event was settled twice';
-        throw new GatewayError('internal', 'The gateway failed to handle an event.', { detail });
-      }
-      settled = true;
-      // What a process that is gone says is not heard.
-      if (this.#lost) return;
-      how();
-      answered();
-    };
-    return {
-      value: parsed(bytes),
-      bytes,
-      deliveries: delivery,
-      headers,
-      acknowledge: () => settle(() => consumer.settle(event)),
-      retry: (delayMs) => settle(() => consumer.retry(event, delivery, delayMs)),
-      quarantine: async (reason) => {
-        if (!settled && !this.#lost) await consumer.keepAside(event.record, reason);
-        settle(() => consumer.settle(event));
-      },
-    };
   }
 }
 
 /** 1, 2, 4 … 30 s. */
 function retryDelayMs(deliveries: number): number {
   return Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** (deliveries - 1));
-}
-
-function parsed(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
