@@ -28,7 +28,7 @@ import {
   eventOfLateFrame,
 } from '../calls/call-messages.ts';
 import type { Clock } from '../calls/clock.ts';
-import { OutgoingCallMachine, type OutgoingCallPort } from '../calls/outgoing-call.ts';
+import { OutgoingCallMachine } from '../calls/outgoing-call.ts';
 import { WindowPool } from '../calls/window-pool.ts';
 import { activeCarrier, type Carrier } from '../trace-context.ts';
 import { answerPiece, pullTimeMaxMs } from './body-pieces.ts';
@@ -37,6 +37,7 @@ import type { ConnectionKeeper } from './connection-keeper.ts';
 import { storedSequence } from './event-publisher.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import { isNoResponders } from './message-format.ts';
+import { OpenCall, type OpenCallsParts } from './open-call.ts';
 import { PackAcknowledgements } from './pack-acknowledgements.ts';
 import type { RequestMux } from './request-mux.ts';
 import type { TurnEnd } from './turn-end.ts';
@@ -52,18 +53,6 @@ export interface CallsSetup {
   readonly turnEnd: TurnEnd;
 }
 
-/** What a call hears of its transport, whatever its endpoint. */
-type Listening = Pick<
-  OutgoingCallMachine<unknown>,
-  'receive' | 'acknowledged' | 'noResponders' | 'workerLost' | 'busLost'
->;
-
-interface OpenCall {
-  readonly machine: Listening;
-  /** A body that did not fit into the request. */
-  readonly body: Uint8Array | undefined;
-}
-
 const ACKNOWLEDGEMENT: ReplyLeg = 'acknowledgement';
 
 export class OutgoingCalls {
@@ -71,14 +60,20 @@ export class OutgoingCalls {
   readonly #windows = new WindowPool();
   readonly #calls = new Map<string, OpenCall>();
   readonly #acknowledgements = new PackAcknowledgements();
-  readonly #liveness: WorkerLiveness;
+  readonly #parts: OpenCallsParts;
   readonly #repliesPrefixLength: number;
   #subscribed = false;
 
   constructor(setup: CallsSetup) {
     this.#setup = setup;
     this.#repliesPrefixLength = subjects.replies(setup.identity.instance).length - 1;
-    this.#liveness = new WorkerLiveness(setup.mux, setup.clock);
+    this.#parts = {
+      recorder: setup.recorder,
+      acknowledgements: this.#acknowledgements,
+      liveness: new WorkerLiveness(setup.mux, setup.clock),
+      sendControl: (worker, message) => this.#sendControl(worker, message),
+      closed: ({ key }) => this.#calls.delete(key),
+    };
     setup.keeper.listen({
       lost: () => {
         for (const { machine } of [...this.#calls.values()]) machine.busLost();
@@ -111,14 +106,16 @@ export class OutgoingCalls {
     };
     const request = { opening, bodyBytes: body?.length ?? 0, trace: activeTrace(), value };
     const payload = this.#encode(request, inline ? body : undefined);
+    const open = new OpenCall(key, inline ? undefined : body, this.#parts);
     const machine = new OutgoingCallMachine<Head>({
       head: endpoint.head,
       ...{ requestId, attempt, deadlineAt, acceptTimeoutMs, windowBytes },
       windows: this.#windows,
       clock,
-      port: this.#port(key),
+      port: open,
     });
-    this.#calls.set(key, { machine, body: inline ? undefined : body });
+    open.machine = machine;
+    this.#calls.set(key, open);
     try {
       connection.publish(endpoint.subject, payload, {
         reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
@@ -137,29 +134,6 @@ export class OutgoingCalls {
       this.#windows.close(request.opening.windowBytes);
       throw error;
     }
-  }
-
-  #port(key: string): OutgoingCallPort {
-    let unwatch = () => {};
-    let stopWaiting = () => {};
-    return {
-      sendControl: (worker, message) => this.#sendControl(worker, message),
-      record: (event) => this.#setup.recorder.record(event),
-      awaitPack: (pack) => {
-        const machine = this.#calls.get(key)?.machine;
-        if (machine !== undefined) stopWaiting = this.#acknowledgements.wait(pack, machine);
-      },
-      accepted: (worker) => {
-        const lost = () => this.#calls.get(key)?.machine.workerLost();
-        const stop = this.#liveness.watch(worker, lost);
-        unwatch = () => void stop();
-      },
-      closed: () => {
-        unwatch();
-        stopWaiting();
-        this.#calls.delete(key);
-      },
-    };
   }
 
   #sendControl(worker: string, message: ControlMessage): void {

@@ -8,9 +8,13 @@ import { PING_INTERVAL_MS, PINGS_MISSED_MAX } from '../bus.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { RequestMux } from './request-mux.ts';
 
+/** An open call of a worker. */
+export interface OwnedCall {
+  workerLost(): void;
+}
+
 interface Watched {
-  /** Called when the worker is lost, one for each open call. */
-  readonly lost: Set<() => void>;
+  readonly calls: Set<OwnedCall>;
   missed: number;
 }
 
@@ -24,22 +28,24 @@ export class WorkerLiveness {
     this.#clock = clock;
   }
 
-  /** Calls `lost` when the worker is found dead, until the result is called. */
-  watch(worker: string, lost: () => void): () => void {
+  /** Tells the call when the worker is found dead, until it is no longer watched. */
+  watch(worker: string, call: OwnedCall): void {
     let watched = this.#workers.get(worker);
     if (watched === undefined) {
-      watched = { lost: new Set(), missed: 0 };
+      watched = { calls: new Set(), missed: 0 };
       this.#workers.set(worker, watched);
       this.#schedule(worker, watched, PING_INTERVAL_MS);
     }
-    const { lost: listeners } = watched;
-    listeners.add(lost);
-    return () => listeners.delete(lost);
+    watched.calls.add(call);
+  }
+
+  unwatch(worker: string, call: OwnedCall): void {
+    this.#workers.get(worker)?.calls.delete(call);
   }
 
   #schedule(worker: string, watched: Watched, waitMs: number): void {
     this.#clock.after(waitMs, () => {
-      if (watched.lost.size === 0) this.#workers.delete(worker);
+      if (watched.calls.size === 0) this.#workers.delete(worker);
       else void this.#ping(worker, watched);
     });
   }
@@ -60,6 +66,6 @@ export class WorkerLiveness {
       return;
     }
     this.#workers.delete(worker);
-    for (const lost of [...watched.lost]) lost();
+    for (const call of [...watched.calls]) call.workerLost();
   }
 }
