@@ -18,10 +18,15 @@ import {
 
 export type Carrier = Readonly<Record<string, string>>;
 
-/** Headers that carry the active context; none when nothing is traced. */
+/** The carrier of every message without a trace. */
+export const NO_CARRIER: Carrier = Object.freeze({});
+
+/** Headers that carry the active context; NO_CARRIER when nothing is traced. */
 export function activeCarrier(): Carrier {
+  const active = context.active();
+  if (trace.getSpanContext(active) === undefined) return NO_CARRIER;
   const carrier: Record<string, string> = {};
-  propagation.inject(context.active(), carrier);
+  propagation.inject(active, carrier);
   return carrier;
 }
 
@@ -44,7 +49,10 @@ export function runInConsumerSpan<Result>(
   carrier: Carrier,
   handler: () => Promise<Result>,
 ): Promise<Result> {
-  const parent = propagation.extract(context.active(), carrier);
+  const active = context.active();
+  // Nearly all messages: neither the propagator nor another context is asked for them.
+  if (carrier === NO_CARRIER && trace.getSpanContext(active) === undefined) return handler();
+  const parent = propagation.extract(active, carrier);
   const sender = trace.getSpanContext(parent);
   const sampled =
     sender !== undefined &&

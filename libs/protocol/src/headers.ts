@@ -1,9 +1,5 @@
 /** Every header of a bus message. No other file holds such a literal. */
 export const headers = {
-  /** Milliseconds since 1970 after which a request is not to be handled any more. */
-  deadline: 'Gateway-Deadline',
-  /** Milliseconds from the request to its deadline, to be compared with one clock alone. */
-  timeout: 'Gateway-Timeout',
   /** Marks a reply whose value is an error. */
   error: 'Gateway-Error',
   /** Why an event is in quarantine, and the subject that it was published on. */

@@ -20,7 +20,7 @@ export class WorkSlots {
   /** False when the task was refused. The task must not reject. */
   run(task: () => Promise<void>): boolean {
     if (this.isFull) return false;
-    if (this.#running < this.#concurrencyMax) void this.#start(task);
+    if (this.#running < this.#concurrencyMax) this.#start(task);
     else this.#waiting.push(task);
     return true;
   }
@@ -31,12 +31,15 @@ export class WorkSlots {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  async #start(task: () => Promise<void>): Promise<void> {
+  #start(task: () => Promise<void>): void {
     this.#running += 1;
-    await task();
+    void task().then(this.#finished);
+  }
+
+  readonly #finished = (): void => {
     this.#running -= 1;
     const next = this.#waiting.shift();
-    if (next !== undefined) void this.#start(next);
+    if (next !== undefined) this.#start(next);
     else if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
-  }
+  };
 }

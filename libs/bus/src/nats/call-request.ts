@@ -73,6 +73,6 @@ export interface ReceivedCallRequest {
 
 /** Throws when the bytes are no request of a call. */
 export function decodeCallRequest(bytes: Uint8Array): ReceivedCallRequest {
-  const { value, body } = decodeMessage(bytes);
-  return { request: check.parse(value()), body };
+  const { value, body } = decodeMessage(check, bytes);
+  return { request: value, body };
 }

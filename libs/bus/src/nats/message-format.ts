@@ -3,6 +3,7 @@
  * is never parsed, and read as a view of the received bytes.
  */
 import {
+  type Check,
   errorFromWire,
   errorToWire,
   GatewayError,
@@ -13,14 +14,17 @@ import {
 import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
 import type { Message } from '../bus.ts';
 import { decodeJson, encodeJson } from '../calls/call-messages.ts';
-import { activeCarrier, type Carrier, carrierFields } from '../trace-context.ts';
+import { activeCarrier, type Carrier, carrierFields, NO_CARRIER } from '../trace-context.ts';
 
 const LENGTH_BYTES = 4;
 const NO_RESPONDERS = 503;
 const NO_BYTES = new Uint8Array(0);
 
-/** Throws `internal` above MESSAGE_BYTES_MAX. */
-export function encodeMessage({ value, body = NO_BYTES }: Message<unknown>): Uint8Array {
+/** Throws `internal` above MESSAGE_BYTES_MAX. Leaves `prefixBytes` free before the message. */
+export function encodeMessage(
+  { value, body = NO_BYTES }: Message<unknown>,
+  prefixBytes = 0,
+): Buffer {
   const json = encodeJson(value);
   const size = json.length + body.length;
   if (size > MESSAGE_BYTES_MAX) {
@@ -28,30 +32,26 @@ export function encodeMessage({ value, body = NO_BYTES }: Message<unknown>): Uin
       detail: `a message of ${size} bytes is larger than ${MESSAGE_BYTES_MAX}`,
     });
   }
-  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + size);
-  bytes.writeUInt32LE(json.length, 0);
-  bytes.set(json, LENGTH_BYTES);
-  bytes.set(body, LENGTH_BYTES + json.length);
+  const valueAt = prefixBytes + LENGTH_BYTES;
+  const bytes = Buffer.allocUnsafe(valueAt + size);
+  bytes.writeUInt32LE(json.length, prefixBytes);
+  bytes.set(json, valueAt);
+  if (body.length > 0) bytes.set(body, valueAt + json.length);
   return bytes;
 }
 
-export interface RawMessage {
-  readonly value: () => unknown;
-  /** Undefined when empty. */
-  readonly body: Uint8Array | undefined;
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-/** Throws when the bytes are no message; the value is parsed when it is asked for. */
-export function decodeMessage(bytes: Uint8Array): RawMessage {
+/** Throws when the bytes after the prefix are no message, or what the schema throws. */
+export function decodeMessage<Value>(
+  schema: Check<Value>,
+  bytes: Uint8Array,
+  prefixBytes = 0,
+): Message<Value> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = LENGTH_BYTES + view.getUint32(0, true);
+  const valueAt = prefixBytes + LENGTH_BYTES;
+  const end = valueAt + view.getUint32(prefixBytes, true);
   if (end > bytes.length) throw new RangeError('a message shorter than it says');
-  return {
-    value: () => JSON.parse(decoder.decode(bytes.subarray(LENGTH_BYTES, end))),
-    body: end === bytes.length ? undefined : bytes.subarray(end),
-  };
+  const value = decodeJson(schema, bytes.subarray(valueAt, end));
+  return end === bytes.length ? { value } : { value, body: bytes.subarray(end) };
 }
 
 /** Headers with the active trace context and these entries. */
@@ -62,9 +62,18 @@ export function headersWith(entries: Readonly<Record<string, string>>): MsgHdrs 
   return result;
 }
 
+/** Headers with the active trace context; undefined without one, since headers cost a server. */
+export function traceHeaders(): MsgHdrs | undefined {
+  const carrier = activeCarrier();
+  if (carrier === NO_CARRIER) return undefined;
+  const result = headers();
+  for (const [name, value] of Object.entries(carrier)) result.set(name, value);
+  return result;
+}
+
 export function carrierOf(message: Msg): Carrier {
+  if (message.headers === undefined) return NO_CARRIER;
   const carrier: Record<string, string> = {};
-  if (message.headers === undefined) return carrier;
   for (const name of carrierFields()) {
     const value = message.headers.get(name);
     if (value !== '') carrier[name] = value;

@@ -11,14 +11,15 @@ import { isNoResponders } from './message-format.ts';
 export interface MuxRequest {
   readonly subject: string;
   readonly payload?: Uint8Array;
-  readonly headers?: MsgHdrs;
+  readonly headers?: MsgHdrs | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Whoever waits at an inbox. */
 interface Pending {
-  readonly received: (message: Msg) => void;
-  readonly lost: () => void;
+  received(message: Msg): void;
+  lost(): void;
 }
 
 /** An inbox that may receive many messages. */
@@ -30,16 +31,14 @@ export interface Inbox {
 export class RequestMux {
   readonly #keeper: ConnectionKeeper;
   readonly #clock: Clock;
-  readonly #identity: Identity;
-  readonly #prefixLength: number;
+  readonly #prefix: string;
   readonly #pending = new Map<string, Pending>();
   #count = 0;
 
   constructor(keeper: ConnectionKeeper, identity: Identity, clock: Clock) {
     this.#keeper = keeper;
     this.#clock = clock;
-    this.#identity = identity;
-    this.#prefixLength = this.#subject('').length;
+    this.#prefix = subjects.inbox(identity.service, identity.instance, '');
     keeper.listen({
       connected: (connection) => {
         connection.subscribe(subjects.inboxes(identity.service, identity.instance), {
@@ -59,60 +58,106 @@ export class RequestMux {
    * Rejects with `no_responders`, `deadline_exceeded` or `bus_unavailable`, or the signal's reason.
    */
   request(request: MuxRequest): Promise<Msg> {
-    const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     const { signal } = request;
     if (signal?.aborted) return Promise.reject(abortReason(signal));
-    const settle = () => {
-      inbox.close();
-      callOff();
-      signal?.removeEventListener('abort', aborted);
-    };
-    const fail = (error: GatewayError) => {
-      settle();
-      reject(error);
-    };
-    const aborted = () => fail(abortReason(signal as AbortSignal));
-    const inbox = this.open(
-      (message) => {
-        if (isNoResponders(message)) {
-          fail(new GatewayError('no_responders', 'No service answers on the message bus.'));
-          return;
-        }
-        settle();
-        resolve(message);
-      },
-      () => fail(this.#keeper.unavailable()),
-    );
-    const callOff = this.#clock.after(request.timeoutMs, () =>
-      fail(new GatewayError('deadline_exceeded', 'A service did not answer in time.')),
-    );
-    signal?.addEventListener('abort', aborted);
+    const waiting = new WaitingRequest(this.#keeper, this.#pending, this.#token(), signal);
     try {
-      this.#keeper.require().publish(request.subject, request.payload, {
-        reply: inbox.subject,
-        ...(request.headers !== undefined && { headers: request.headers }),
-      });
+      const { headers } = request;
+      const reply = this.#subject(waiting.token);
+      const options = headers === undefined ? { reply } : { reply, headers };
+      this.#keeper.require().publish(request.subject, request.payload, options);
+      waiting.begin(this.#clock, request.timeoutMs);
     } catch (error) {
-      settle();
-      reject(error);
+      return Promise.reject(error);
     }
-    return promise;
+    return waiting.promise;
   }
 
   /** An inbox for as long as it is not closed. `lost` is called when the connection breaks. */
   open(received: (message: Msg) => void, lost: () => void): Inbox {
-    this.#count += 1;
-    const token = this.#count.toString(36);
+    const token = this.#token();
     this.#pending.set(token, { received, lost });
     return { subject: this.#subject(token), close: () => this.#pending.delete(token) };
   }
 
+  #token(): string {
+    this.#count += 1;
+    return this.#count.toString(36);
+  }
+
   #subject(token: string): string {
-    return subjects.inbox(this.#identity.service, this.#identity.instance, token);
+    return this.#prefix + token;
   }
 
   #received(message: Msg): void {
-    this.#pending.get(message.subject.slice(this.#prefixLength))?.received(message);
+    this.#pending.get(message.subject.slice(this.#prefix.length))?.received(message);
+  }
+}
+
+/** One object for all that may end a request, and no listener where no signal is given. */
+class WaitingRequest implements Pending {
+  readonly #keeper: ConnectionKeeper;
+  readonly #pending: Map<string, Pending>;
+  readonly #signal: AbortSignal | undefined;
+  readonly token: string;
+  readonly promise: Promise<Msg>;
+  #resolve!: (message: Msg) => void;
+  #reject!: (error: GatewayError) => void;
+  #callOff: (() => void) | undefined;
+
+  constructor(
+    keeper: ConnectionKeeper,
+    pending: Map<string, Pending>,
+    token: string,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#keeper = keeper;
+    this.#pending = pending;
+    this.token = token;
+    this.#signal = signal;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  begin(clock: Clock, timeoutMs: number): void {
+    this.#pending.set(this.token, this);
+    this.#callOff = clock.after(timeoutMs, () => this.#expired());
+    this.#signal?.addEventListener('abort', this);
+  }
+
+  received(message: Msg): void {
+    if (isNoResponders(message)) {
+      this.#fail(new GatewayError('no_responders', 'No service answers on the message bus.'));
+      return;
+    }
+    this.#settle();
+    this.#resolve(message);
+  }
+
+  lost(): void {
+    this.#fail(this.#keeper.unavailable());
+  }
+
+  /** The signal's. */
+  handleEvent(): void {
+    this.#fail(abortReason(this.#signal as AbortSignal));
+  }
+
+  #expired(): void {
+    this.#fail(new GatewayError('deadline_exceeded', 'A service did not answer in time.'));
+  }
+
+  #fail(error: GatewayError): void {
+    this.#settle();
+    this.#reject(error);
+  }
+
+  #settle(): void {
+    this.#pending.delete(this.token);
+    this.#callOff?.();
+    this.#signal?.removeEventListener('abort', this);
   }
 }
 

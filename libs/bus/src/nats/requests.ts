@@ -2,7 +2,6 @@
 import {
   type Endpoint,
   GatewayError,
-  headers as headerNames,
   type OneWayEndpoint,
   toGatewayError,
 } from '@gateway/protocol';
@@ -25,9 +24,16 @@ import {
   decodeMessage,
   encodeMessage,
   errorInReply,
-  headersWith,
   respondWithError,
+  traceHeaders,
 } from './message-format.ts';
+import {
+  deadlineOf,
+  decodeRequest,
+  encodeRequest,
+  isRequest,
+  timeoutOf,
+} from './request-format.ts';
 import type { RequestMux } from './request-mux.ts';
 
 /** Clocks of two machines may differ by this much before requests are taken for late ones. */
@@ -52,20 +58,16 @@ export class Requests {
     message: Message<Request>,
     { timeoutMs, signal }: RequestOptions,
   ): Promise<Message<Reply>> {
-    const deadline = this.#setup.clock.now() + timeoutMs;
     const reply = await this.#setup.mux.request({
       subject: endpoint.subject,
-      payload: encodeMessage(message),
-      headers: headersWith({
-        [headerNames.deadline]: String(deadline),
-        [headerNames.timeout]: String(timeoutMs),
-      }),
+      payload: encodeRequest(message, this.#setup.clock.now() + timeoutMs, timeoutMs),
+      headers: traceHeaders(),
       timeoutMs,
       signal,
     });
     const error = errorInReply(reply);
     if (error !== undefined) throw error;
-    return checked(endpoint.reply, reply);
+    return decodeMessage(endpoint.reply, reply.data);
   }
 
   respond<Request, Reply>(
@@ -73,10 +75,14 @@ export class Requests {
     handler: RequestHandler<Request, Reply>,
     options: RespondOptions,
   ): Promise<Subscription> {
-    const run = async (message: Msg) => {
+    const { clock } = this.#setup;
+    const slots = new WorkSlots(options);
+    const run = async (message: Msg, arrivedAt: number) => {
+      // Its turn came when nobody waits for the answer any more.
+      if (clock.now() - arrivedAt > timeoutOf(message.data)) return;
       try {
         const reply = await runInConsumerSpan(endpoint, carrierOf(message), () =>
-          handler(checked(endpoint.request, message)),
+          handler(decodeRequest(endpoint.request, message.data)),
         );
         message.respond(encodeMessage(reply));
       } catch (error) {
@@ -84,15 +90,25 @@ export class Requests {
         this.#answer(message, toGatewayError(error));
       }
     };
-    return this.#subscribe(endpoint, options, run, (message) => {
+    return this.#subscribe(endpoint, slots, (message) => {
+      if (!isRequest(message.data)) {
+        this.#answer(message, new GatewayError('internal', 'A service cannot read the request.'));
+        return;
+      }
+      const arrivedAt = clock.now();
+      if (arrivedAt > deadlineOf(message.data) + CLOCK_SKEW_MAX_MS) return;
+      if (slots.run(() => run(message, arrivedAt))) return;
       this.#answer(message, new GatewayError('overloaded', 'A service has too much to do.'));
     });
   }
 
   send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void {
     try {
-      const options = { headers: headersWith({}) };
-      this.#setup.keeper.require().publish(endpoint.subject, encodeMessage(message), options);
+      const connection = this.#setup.keeper.require();
+      const headers = traceHeaders();
+      const bytes = encodeMessage(message);
+      if (headers === undefined) connection.publish(endpoint.subject, bytes);
+      else connection.publish(endpoint.subject, bytes, { headers });
     } catch (error) {
       this.#setup.logger?.debug({ error, endpoint: endpoint.template }, 'message not sent');
     }
@@ -103,54 +119,37 @@ export class Requests {
     handler: (message: Message<Value>) => Promise<void>,
     options: RespondOptions,
   ): Promise<Subscription> {
+    const slots = new WorkSlots(options);
     const run = async (message: Msg) => {
       try {
         await runInConsumerSpan(endpoint, carrierOf(message), () =>
-          handler(checked(endpoint.message, message)),
+          handler(decodeMessage(endpoint.message, message.data)),
         );
       } catch (error) {
         this.#setup.logger?.warn({ error, endpoint: endpoint.template }, 'message not handled');
       }
     };
-    return this.#subscribe(endpoint, options, run, () => {
+    return this.#subscribe(endpoint, slots, (message) => {
+      if (slots.run(() => run(message))) return;
       this.#setup.logger?.debug({ endpoint: endpoint.template }, 'message dropped: no room');
     });
   }
 
   async #subscribe(
     endpoint: { readonly subject: string; readonly queueGroup: string },
-    options: RespondOptions,
-    run: (message: Msg) => Promise<void>,
-    full: (message: Msg) => void,
+    slots: WorkSlots,
+    received: (message: Msg) => void,
   ): Promise<Subscription> {
-    const slots = new WorkSlots(options);
     const subscription = await this.#setup.keeper.subscribe(endpoint.subject, {
       queue: endpoint.queueGroup,
       callback: (error, message) => {
-        if (error !== null || this.#cameLate(message)) return;
-        const arrivedAt = this.#setup.clock.now();
-        const task = async () => {
-          if (!this.#waitedTooLong(message, arrivedAt)) await run(message);
-        };
-        if (!slots.run(task)) full(message);
+        if (error === null) received(message);
       },
     });
     return drainable(async () => {
       await this.#setup.keeper.unsubscribe(subscription);
       await slots.idle();
     });
-  }
-
-  /** Whether nobody waits for the answer any more, by clocks that differ by CLOCK_SKEW_MAX_MS. */
-  #cameLate(message: Msg): boolean {
-    const deadline = message.headers?.get(headerNames.deadline) ?? '';
-    return deadline !== '' && this.#setup.clock.now() > Number(deadline) + CLOCK_SKEW_MAX_MS;
-  }
-
-  /** Whether its turn came when nobody waits for the answer any more. */
-  #waitedTooLong(message: Msg, arrivedAt: number): boolean {
-    const timeout = message.headers?.get(headerNames.timeout) ?? '';
-    return timeout !== '' && this.#setup.clock.now() - arrivedAt > Number(timeout);
   }
 
   #answer(message: Msg, error: GatewayError): void {
@@ -165,9 +164,4 @@ export class Requests {
     if (error instanceof GatewayError && error.code !== 'internal') return;
     this.#setup.logger?.error({ error, endpoint }, 'request failed');
   }
-}
-
-function checked<Value>(schema: { parse(value: unknown): Value }, message: Msg): Message<Value> {
-  const { value, body } = decodeMessage(message.data);
-  return { value: schema.parse(value()), ...(body !== undefined && { body }) };
 }
