@@ -38,7 +38,7 @@ USER 65532:65532
 # Last, so that the images of all services share the layers above.
 ARG SERVICE=all-in-one
 # As infra/npm/memory-settings.mjs explains them.
-ENV NODE_OPTIONS=--expose-gc MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
+ENV NODE_OPTIONS="--expose-gc --v8-pool-size=1" MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 ENV NODE_ENV=production SERVICE=${SERVICE} GATEWAY_DATA_DIR=/var/lib/gateway GATEWAY_SPOOL_DIR=/var/lib/gateway/spool
 # exec, so that node is process 1 and gets the signals.
 CMD ["sh", "-c", "exec node services/$SERVICE/src/main.ts"]

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceName } from '@gateway/protocol';
 import { spawnTied, waitFor } from '@gateway/testing';
+import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from '../../npm/memory-settings.mjs';
 
 const READY_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 1_000;
@@ -91,11 +92,13 @@ export class ServiceProcess {
     this.#logStart = fstatSync(log).size;
     this.#port = undefined;
     try {
-      const child = spawnTied(process.execPath, [join(root, `services/${service}/src/main.ts`)], {
+      const main = join(root, `services/${service}/src/main.ts`);
+      const child = spawnTied(process.execPath, [...MEMORY_FLAGS, main], {
         cwd: root,
+        // As `npm start` and the image have it. With the cache the start takes half the CPU.
         env: {
-          // As `npm start` has it: the start takes half the CPU.
           NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node-compile-cache'),
+          ...MEMORY_ENVIRONMENT,
           ...environment,
           GATEWAY_METRICS_PORT: String(operationsPort),
         },
