@@ -43,8 +43,8 @@ export async function readDockerfile(): Promise<Dockerfile> {
     environment: Object.fromEntries(
       instructions
         .filter(({ name }) => name === 'ENV')
-        .flatMap(({ rest }) => rest.split(' '))
-        .map((pair) => pair.split('=') as [string, string]),
+        .flatMap(({ rest }) => [...rest.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/g)])
+        .map(([, name = '', quoted, plain = '']) => [name, quoted ?? plain]),
     ),
     command: JSON.parse(last('CMD')),
     user: last('USER'),

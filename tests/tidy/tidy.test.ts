@@ -45,7 +45,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'services/audit-writer',
   ),
   'infra/provision': ['libs/bus', 'libs/runtime'],
-  'infra/stack': ['libs/bus', 'libs/protocol', 'libs/runtime', 'libs/testing'],
+  'infra/stack': ['infra/npm', 'libs/bus', 'libs/protocol', 'libs/runtime', 'libs/testing'],
 };
 
 function serviceMayUse(...more: string[]): readonly string[] {
