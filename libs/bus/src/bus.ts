@@ -135,6 +135,11 @@ export interface IncomingCall<Request, Head> {
    */
   readonly signal: AbortSignal;
   /**
+   * Calls `listener` when the signal aborts, or at once when it has, without the cost of a signal. The
+   * last one given is called.
+   */
+  onStop(listener: (reason: GatewayError) => void): void;
+  /**
    * The request's body: inline up to `INLINE_BODY_BYTES_MAX`, pulled from the caller in pieces
    * above.
    */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProviderRequest } from '@gateway/dialects';
-import { GatewayError, toGatewayError } from '@gateway/protocol';
+import { toGatewayError } from '@gateway/protocol';
 import { AnswerBody } from './answer-body.ts';
 import {
   completion,
@@ -10,8 +10,15 @@ import {
   type DemoAnswer,
   readDemoRequest,
 } from './demo-answer.ts';
-import type { Provider, ProviderAnswer, ProviderModel, SendOptions } from './provider.ts';
+import type {
+  Provider,
+  ProviderAnswer,
+  ProviderModel,
+  SendOptions,
+  StopSignal,
+} from './provider.ts';
 import { ReadableAnswer } from './readable-answer.ts';
+import { abortError } from './upstream-error.ts';
 
 /** So that a stream is seen to be one. */
 const WORD_INTERVAL_MS = 15;
@@ -29,7 +36,7 @@ export class DemoProvider implements Provider {
   }
 
   async send(request: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
-    options.signal.throwIfAborted();
+    if (options.signal.aborted) throw abortError(options.signal);
     options.onSent?.();
     const asked = readDemoRequest(request.body);
     if (asked === undefined) return this.#answer(400, 'application/json', [DEMO_ERROR_BODY]);
@@ -85,16 +92,16 @@ async function send(
   }
 }
 
-async function* paced(answer: DemoAnswer, signal: AbortSignal) {
+async function* paced(answer: DemoAnswer, signal: StopSignal) {
+  const stopped = new AbortController();
+  if (signal.aborted) stopped.abort();
+  signal.addEventListener('abort', () => stopped.abort(), { once: true });
   for (const event of completionEvents(answer)) {
     yield event;
     try {
-      await delay(WORD_INTERVAL_MS, undefined, { signal });
+      await delay(WORD_INTERVAL_MS, undefined, { signal: stopped.signal });
     } catch {
-      const { reason } = signal;
-      throw reason instanceof GatewayError
-        ? reason
-        : new GatewayError('client_closed', 'The call was cancelled.', { cause: reason });
+      throw abortError(signal);
     }
   }
 }

@@ -6,5 +6,6 @@ export {
   type ProviderAnswer,
   type ProviderModel,
   type SendOptions,
+  type StopSignal,
 } from './provider.ts';
 export { openProvider, type ProviderSettings } from './registry.ts';

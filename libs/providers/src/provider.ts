@@ -9,13 +9,21 @@ export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 /** Models taken over from a provider's list. */
 export const MODELS_MAX = 5_000;
 
+/** What stops a call: an AbortSignal, or an object that costs less to make for every call. */
+export interface StopSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface SendOptions {
   /** Ours; the provider gets it as `x-gateway-request-id`, so that its log can be matched with ours. */
   readonly requestId: string;
   readonly stream: boolean;
   readonly timeouts: Timeouts;
   /** Closes the connection at once. A GatewayError as its reason is what the call then ends with. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Called when the first byte of the request goes out: from then on the call may cost money. */
   readonly onSent?: () => void;
 }

@@ -2,7 +2,7 @@ import { GatewayError, type Timeouts } from '@gateway/protocol';
 import type { Pool } from 'undici';
 import { z } from 'zod';
 import { openPool, USER_AGENT } from './connection-pool.ts';
-import type { ProviderAnswer } from './provider.ts';
+import type { ProviderAnswer, StopSignal } from './provider.ts';
 import type { ServiceAccount } from './service-account.ts';
 import type { TokenSource } from './token-source.ts';
 import { callUpstream } from './upstream-call.ts';
@@ -61,7 +61,7 @@ export class ServiceAccountTokens implements TokenSource {
     this.#pool = openPool(origin, 1);
   }
 
-  async take(signal: AbortSignal, waitMsMax: number): Promise<string> {
+  async take(signal: StopSignal, waitMsMax: number): Promise<string> {
     if (signal.aborted) throw abortError(signal);
     const token = this.#token;
     if (token !== undefined && token.expiresAt - Date.now() > RENEWAL_MS) return token.text;
@@ -97,7 +97,7 @@ export class ServiceAccountTokens implements TokenSource {
 
   #wait(
     renewal: Promise<AccessToken>,
-    signal: AbortSignal,
+    signal: StopSignal,
     waitMsMax: number,
   ): Promise<AccessToken> {
     const { promise, resolve, reject } = Promise.withResolvers<AccessToken>();

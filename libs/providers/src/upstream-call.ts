@@ -3,7 +3,7 @@ import { GatewayError, type Timeouts } from '@gateway/protocol';
 import { type Due, DueList } from '@gateway/runtime';
 import type { Dispatcher } from 'undici';
 import { AnswerBody, type BodySource } from './answer-body.ts';
-import type { ProviderAnswer } from './provider.ts';
+import type { ProviderAnswer, StopSignal } from './provider.ts';
 import { ReadableAnswer } from './readable-answer.ts';
 import {
   abortError,
@@ -25,7 +25,7 @@ export interface UpstreamRequest {
   readonly headers: Readonly<Record<string, string>> | string[];
   readonly body?: Uint8Array | undefined;
   readonly timeouts: Timeouts;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly onSent?: (() => void) | undefined;
 }
 

@@ -1,5 +1,6 @@
 import { GatewayError } from '@gateway/protocol';
 import { errors } from 'undici';
+import type { StopSignal } from './provider.ts';
 
 /** Where a call is: what a broken connection means depends on it. */
 export type CallPhase = 'connecting' | 'awaiting' | 'answering';
@@ -37,7 +38,7 @@ export function badResponse(
 }
 
 /** What a call ends with that its caller has cancelled. */
-export function abortError({ reason }: AbortSignal): GatewayError {
+export function abortError({ reason }: StopSignal): GatewayError {
   return reason instanceof GatewayError
     ? reason
     : new GatewayError('client_closed', 'The call was cancelled.', { cause: reason });

@@ -27,7 +27,7 @@ import { getMeter, type InferenceSpan, type Logger, startInferenceSpan } from '@
 import type { AnswerBudget } from './answer-budget.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { CacheCopy } from './cache-store.ts';
-import type { CutOff } from './cut-off.ts';
+import type { CallStop, CutOff } from './cut-off.ts';
 import { logFailure } from './log-failure.ts';
 import type { CallLeave, ProviderBreakers } from './provider-breakers.ts';
 import type { ProviderDirectory } from './provider-directory.ts';
@@ -66,10 +66,11 @@ export async function attempt(call: InferenceCall, context: AttemptContext): Pro
   }
   const inFlight = callsInFlight.bind({ provider: prepared.provider.name });
   inFlight.add(1);
-  using stop = context.cutOff.over(call.signal);
+  const stop = context.cutOff.enter(call);
   try {
-    await new Attempt(call, context, prepared, stop.signal).run();
+    await new Attempt(call, context, prepared, stop).run();
   } finally {
+    context.cutOff.leave(stop);
     inFlight.add(-1);
   }
 }
@@ -119,7 +120,7 @@ class Attempt {
   readonly #copy: CacheCopy;
   readonly #head: InferenceHead;
   readonly #leave: CallLeave | undefined;
-  readonly #signal: AbortSignal;
+  readonly #signal: CallStop;
   readonly #span: InferenceSpan;
   #hasHead = false;
 
@@ -127,7 +128,7 @@ class Attempt {
     call: InferenceCall,
     context: AttemptContext,
     prepared: PreparedAttempt,
-    signal: AbortSignal,
+    signal: CallStop,
   ) {
     const { provider, exchange, leave } = prepared;
     const { target, stream, operation = 'generate' } = call.request;
@@ -287,11 +288,11 @@ class Attempt {
 }
 
 /** A caller that gives no credit must not keep a worker that has to stop. */
-function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+function unlessAborted(work: Promise<void>, signal: CallStop): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
+    signal.addEventListener('abort', abort);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }

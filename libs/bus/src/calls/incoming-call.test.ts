@@ -285,6 +285,16 @@ describe('a call that nobody waits for', () => {
 });
 
 describe('the signal', () => {
+  test('has a listener without a signal, told once, or at once when it is late', () => {
+    const { call } = offered();
+    const told: string[] = [];
+    call.onStop(({ code }) => told.push(`early ${code}`));
+    call.callerGone();
+    call.busLost();
+    call.onStop(({ code }) => told.push(`late ${code}`));
+    expect(told).toEqual(['early client_closed', 'late client_closed']);
+  });
+
   test('aborts at the deadline', () => {
     const { call, clock } = offered();
     clock.advance(59_999);

@@ -94,6 +94,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   /** Made when somebody asks for the signal. */
   #abort: AbortController | undefined;
   #stopReason: GatewayError | undefined;
+  #stopListener: ((reason: GatewayError) => void) | undefined;
   readonly #waiting: WaitingData[] = [];
   readonly #callOffDeadline: () => void;
   #phase: 'offered' | 'accepted' | 'streaming' | 'closed' = 'offered';
@@ -122,6 +123,11 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
       if (this.#stopReason !== undefined) this.#abort.abort(this.#stopReason);
     }
     return this.#abort.signal;
+  }
+
+  onStop(listener: (reason: GatewayError) => void): void {
+    this.#stopListener = listener;
+    if (this.#stopReason !== undefined) listener(this.#stopReason);
   }
 
   /** Of the next frame. */
@@ -221,6 +227,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     this.#callOffDeadline();
     this.#dropWaiting(reason);
     this.#abort?.abort(reason);
+    this.#stopListener?.(reason);
   }
 
   /**
