@@ -70,24 +70,10 @@ export class HttpProvider implements Provider {
     return this.#baseUrl.port;
   }
 
-  async send(asked: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
-    const request = this.#kind.adapt?.(asked) ?? asked;
-    const { stream, timeouts, signal } = options;
-    const begunAtMs = performance.now();
-    const token =
-      this.#tokens === undefined ? undefined : await this.#tokens.take(signal, timeouts.totalMs);
-    const answer = await callUpstream(this.#pool, {
-      provider: this.name,
-      method: request.method ?? 'POST',
-      path: this.#pathOf(request.path),
-      headers: this.#headers.of(request.headers, stream, options.requestId, token),
-      body: request.method === undefined ? request.body : undefined,
-      timeouts: token === undefined ? timeouts : shortened(timeouts, begunAtMs),
-      signal,
-      onSent: options.onSent,
-    });
-    if (answer.status === 401 && token !== undefined) this.#tokens?.forget(token);
-    return answer;
+  send(asked: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
+    const isSentAsItIs = this.#kind.adapt === undefined && this.#tokens === undefined;
+    if (isSentAsItIs) return this.#call(asked, options, options.timeouts);
+    return this.#sendPrepared(asked, options);
   }
 
   async listModels(signal: AbortSignal): Promise<readonly ProviderModel[]> {
@@ -108,6 +94,35 @@ export class HttpProvider implements Provider {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#pool.destroy(), this.#tokens?.[Symbol.asyncDispose]()]);
+  }
+
+  async #sendPrepared(asked: ProviderRequest, options: SendOptions): Promise<ProviderAnswer> {
+    const request = this.#kind.adapt?.(asked) ?? asked;
+    const { timeouts, signal } = options;
+    if (this.#tokens === undefined) return this.#call(request, options, timeouts);
+    const begunAtMs = performance.now();
+    const token = await this.#tokens.take(signal, timeouts.totalMs);
+    const answer = await this.#call(request, options, shortened(timeouts, begunAtMs), token);
+    if (answer.status === 401) this.#tokens.forget(token);
+    return answer;
+  }
+
+  #call(
+    { method, path, headers, body }: ProviderRequest,
+    { stream, requestId, signal, onSent }: SendOptions,
+    timeouts: Timeouts,
+    token?: string,
+  ): Promise<ProviderAnswer> {
+    return callUpstream(this.#pool, {
+      provider: this.name,
+      method: method ?? 'POST',
+      path: this.#pathOf(path),
+      headers: this.#headers.of(headers, stream, requestId, token),
+      body: method === undefined ? body : undefined,
+      timeouts,
+      signal,
+      onSent,
+    });
   }
 
   #pathOf(path: string): string {

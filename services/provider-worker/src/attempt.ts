@@ -253,9 +253,10 @@ class Attempt {
     await this.#deliver(rest);
   }
 
-  async #deliver(bytes: Uint8Array): Promise<void> {
+  /** The last of an answer. Undefined where the caller has room for it, as nearly always. */
+  #deliver(bytes: Uint8Array): Promise<void> | undefined {
     const passing = this.#pass(bytes);
-    if (passing !== undefined) await unlessAborted(passing, this.#signal);
+    return passing === undefined ? undefined : unlessAborted(passing, this.#signal);
   }
 
   /** To the caller. What is returned waits until it has room for more. */
