@@ -19,20 +19,22 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const COMMAND_TIMEOUT_MS = 60;
 /** Silence after a command until the connection is given up. */
 const SOCKET_TIMEOUT_MS = 200;
-/** Commands in a row that are answered too late or not at all until the connection is given up. */
+/** Lookups and stores in a row that are answered too late or not at all until it is given up. */
 const TIMEOUTS_MAX = 5;
 const RECONNECT_DELAY_MS_MIN = 50;
 const RECONNECT_DELAY_MS_MAX = 500;
 
-/** Commands that wait for an answer. */
-export const COMMANDS_IN_FLIGHT_MAX = 1_024;
+/** Lookups and stores that wait for an answer. */
+export const MESSAGES_IN_FLIGHT_MAX = 1_024;
 
 export interface RedisConnection extends Disposable {
   /**
-   * Throws what Redis answers, and at once when it is not connected or `COMMANDS_IN_FLIGHT_MAX`
-   * commands wait already.
+   * Runs a command for so many messages. Throws what Redis answers, and at once when it is not
+   * connected or `MESSAGES_IN_FLIGHT_MAX` messages wait already.
    */
-  run<Result>(command: (client: Redis) => Promise<Result>): Promise<Result>;
+  run<Result>(messages: number, command: (client: Redis) => Promise<Result>): Promise<Result>;
+  /** Sends the commands that are run in one write, in their order. */
+  inOneWrite<Result>(runCommands: () => Result): Result;
   readonly outage: string | undefined;
 }
 
@@ -47,7 +49,6 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: RECONNECT_DELAY_MS_MAX,
-    enableAutoPipelining: true,
     retryStrategy: (attempt) =>
       Math.min(RECONNECT_DELAY_MS_MIN * 2 ** (attempt - 1), RECONNECT_DELAY_MS_MAX),
   });
@@ -64,11 +65,12 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
     if (outage !== error.message) logger.warn({ reason: error.message }, 'redis fails');
     outage = error.message || 'Redis is not connected';
   });
-  const inFlight = new CommandsInFlight(() => {
+  const inFlight = new MessagesInFlight(() => {
     client.stream.destroy(new Error('Redis answers too late'));
   });
   return {
-    run: (command) => inFlight.add(() => command(client)),
+    run: (messages, command) => inFlight.add(messages, () => command(client)),
+    inOneWrite: (runCommands) => inOneWrite(client, runCommands),
     get outage() {
       return outage;
     },
@@ -79,8 +81,18 @@ export function openRedis(settings: RedisSettings, logger: Logger): RedisConnect
   };
 }
 
-/** Counts the commands that wait, and those in a row that waited in vain. */
-class CommandsInFlight {
+function inOneWrite<Result>({ stream }: Redis, runCommands: () => Result): Result {
+  // There is none before the first connection; then the commands fail at once.
+  stream?.cork();
+  try {
+    return runCommands();
+  } finally {
+    stream?.uncork();
+  }
+}
+
+/** Counts the messages that wait, and those in a row that waited in vain. */
+class MessagesInFlight {
   readonly #giveUp: () => void;
   #count = 0;
   #timeouts = 0;
@@ -89,26 +101,26 @@ class CommandsInFlight {
     this.#giveUp = giveUp;
   }
 
-  async add<Result>(command: () => Promise<Result>): Promise<Result> {
-    if (this.#count >= COMMANDS_IN_FLIGHT_MAX) {
-      throw new Error(`${COMMANDS_IN_FLIGHT_MAX} commands wait for Redis already`);
+  async add<Result>(messages: number, command: () => Promise<Result>): Promise<Result> {
+    if (this.#count + messages > MESSAGES_IN_FLIGHT_MAX) {
+      throw new Error(`${MESSAGES_IN_FLIGHT_MAX} messages wait for Redis already`);
     }
-    this.#count += 1;
+    this.#count += messages;
     try {
       const result = await command();
       this.#timeouts = 0;
       return result;
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, messages);
       throw error;
     } finally {
-      this.#count -= 1;
+      this.#count -= messages;
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, messages: number): void {
     const isTimeout = error instanceof Error && error.message === 'Command timed out';
-    this.#timeouts = isTimeout ? this.#timeouts + 1 : 0;
+    this.#timeouts = isTimeout ? this.#timeouts + messages : 0;
     if (this.#timeouts < TIMEOUTS_MAX) return;
     this.#timeouts = 0;
     this.#giveUp();

@@ -9,11 +9,14 @@ const VERSION = 1;
 const PREFIX_BYTES = 5;
 
 export function encodeResponse({ entry, body }: StoredResponse): Buffer {
-  const json = Buffer.from(JSON.stringify(entry), 'utf8');
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt8(VERSION, 0);
-  prefix.writeUInt32BE(json.length, 1);
-  return Buffer.concat([prefix, json, body]);
+  const json = JSON.stringify(entry);
+  const jsonBytes = Buffer.byteLength(json);
+  const bytes = Buffer.allocUnsafe(PREFIX_BYTES + jsonBytes + body.length);
+  bytes.writeUInt8(VERSION, 0);
+  bytes.writeUInt32BE(jsonBytes, 1);
+  bytes.write(json, PREFIX_BYTES);
+  bytes.set(body, PREFIX_BYTES + jsonBytes);
+  return bytes;
 }
 
 /** The body is a view of the given bytes. */

@@ -5,9 +5,24 @@ import { Secret } from '@gateway/runtime';
 import { createLogger } from '@gateway/telemetry';
 import { type RunningServer, startFaultProxy, startRedis, waitFor } from '@gateway/testing';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { COMMANDS_IN_FLIGHT_MAX } from '../src/redis-connection.ts';
-import { RedisResponseStore } from '../src/redis-response-store.ts';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
+import { MESSAGES_IN_FLIGHT_MAX } from '../src/redis-connection.ts';
+import {
+  LOOKUPS_PER_CALL_MAX,
+  RedisResponseStore,
+  STORE_DELAY_MS_MAX,
+  STORES_WAITING_MAX,
+} from '../src/redis-response-store.ts';
 import { responseStoreContract } from './response-store.contract.ts';
 
 const logger = createLogger('cache', { level: 'silent' });
@@ -64,6 +79,61 @@ describe('RedisResponseStore', () => {
     const seconds = await admin.ttl(`cache:acme:${address.key}`);
     expect(seconds).toBeGreaterThan(590);
     expect(seconds).toBeLessThanOrEqual(600);
+  });
+
+  const addressOf = (index: number) => ({
+    tenant: 'acme',
+    key: index.toString(16).padStart(64, '0'),
+  });
+  const answerOf = (index: number) => ({ ...answer, body: Buffer.from(`answer ${index}`) });
+
+  test('finds in the same turn what it was given before', async () => {
+    const kept = store.set(addressOf(1), answerOf(1), 600);
+    const found = await store.get(addressOf(1));
+    expect(String(found?.body)).toBe('answer 1');
+    await kept;
+  });
+
+  test('keeps an answer when no lookup follows', async () => {
+    await store.set(addressOf(2), answerOf(2), 600);
+    expect(await admin.exists(`cache:acme:${addressOf(2).key}`)).toBe(1);
+  });
+
+  test.for([
+    STORES_WAITING_MAX,
+    STORES_WAITING_MAX + 1,
+    LOOKUPS_PER_CALL_MAX,
+    LOOKUPS_PER_CALL_MAX + 1,
+  ])('keeps and finds %i answers at once, each its own', async (count) => {
+    const indexes = Array.from({ length: count }, (_, index) => 1_000 * count + index);
+    await Promise.all(indexes.map((index) => store.set(addressOf(index), answerOf(index), 600)));
+    const found = await Promise.all([...indexes, 999].map((index) => store.get(addressOf(index))));
+    const bodies = found.map((each) => each && String(each.body));
+    expect(bodies).toEqual([...indexes.map((index) => `answer ${index}`), undefined]);
+  });
+
+  test.for([
+    { count: LOOKUPS_PER_CALL_MAX, commands: 1 },
+    { count: LOOKUPS_PER_CALL_MAX + 1, commands: 2 },
+  ])('looks $count answers of a turn up with $commands commands', async ({ count, commands }) => {
+    await admin.config('RESETSTAT');
+    await Promise.all(Array.from({ length: count }, (_, index) => store.get(addressOf(index))));
+    expect(await admin.info('commandstats')).toContain(`cmdstat_mget:calls=${commands},`);
+  });
+
+  test('lets stores wait for a lookup or the timer, and as many as the bound for neither', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const keep = (index: number) => store.set(addressOf(index), answerOf(index), 600);
+    const indexes = Array.from({ length: STORES_WAITING_MAX }, (_, index) => 5_000 + index);
+    await Promise.all(indexes.map(keep));
+    const one = keep(6_000);
+    expect(await admin.exists(`cache:acme:${addressOf(6_000).key}`)).toBe(0);
+    vi.advanceTimersByTime(STORE_DELAY_MS_MAX);
+    await one;
+    expect(await admin.exists(`cache:acme:${addressOf(6_000).key}`)).toBe(1);
   });
 
   test('has no answer where the stored bytes make no sense', async () => {
@@ -138,13 +208,13 @@ describe('RedisResponseStore', () => {
     await expectRecovery();
   });
 
-  test('lets as many commands wait as the bound and refuses one more at once', async () => {
+  test('lets as many messages wait as the bound and refuses one more at once', async () => {
     server.pause();
     try {
-      const waiting = Array.from({ length: COMMANDS_IN_FLIGHT_MAX }, () =>
+      const waiting = Array.from({ length: MESSAGES_IN_FLIGHT_MAX }, () =>
         store.get(address).catch((error: unknown) => error),
       );
-      const refusal = `${COMMANDS_IN_FLIGHT_MAX} commands wait for Redis already`;
+      const refusal = `${MESSAGES_IN_FLIGHT_MAX} messages wait for Redis already`;
       await expect(store.get(address)).rejects.toMatchObject({ facts: { detail: refusal } });
       for (const error of await Promise.all(waiting)) {
         expect(error).not.toMatchObject({ facts: { detail: refusal } });
