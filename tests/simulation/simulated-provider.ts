@@ -2,6 +2,7 @@
 import { GatewayError } from '@gateway/protocol';
 import type { TakeBytes } from '../../libs/providers/src/answer-body.ts';
 import type { Provider, ProviderAnswer, SendOptions } from '../../libs/providers/src/provider.ts';
+import { abortSignalOf } from '../../libs/providers/src/stop-signal.ts';
 import { virtualSleep } from './replaced-globals.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -55,16 +56,17 @@ export class SimulatedProviders {
 
   async #send(name: string, options: SendOptions): Promise<ProviderAnswer> {
     const { random } = this.#time;
-    options.signal.throwIfAborted();
+    const signal = abortSignalOf(options.signal);
+    signal.throwIfAborted();
     this.#called(options.requestId);
     const behaviour = this.#behaviour();
-    await wait(random.next() * 5, options.signal);
+    await wait(random.next() * 5, signal);
     if (behaviour === 'refuses') {
       throw new GatewayError('provider_unavailable', 'No connection.', { provider: name });
     }
     options.onSent?.();
     const call = this.#newCall(name, options.requestId);
-    await wait(random.exponential(behaviour === 'stalls' ? 5_000 : 150), options.signal);
+    await wait(random.exponential(behaviour === 'stalls' ? 5_000 : 150), signal);
     if (behaviour === 'resets') {
       throw new GatewayError('provider_unavailable', 'Connection reset.', { provider: name });
     }
@@ -74,11 +76,10 @@ export class SimulatedProviders {
       'x-request-id': call.id,
       ...(call.status === 429 && { 'retry-after': String(random.integer(0, 3)) }),
     };
-    const { signal, stream } = options;
     const body =
       call.status !== 200
         ? pieces(['{"error":{"message":"no","type":"server_error"}}'])
-        : stream
+        : options.stream
           ? this.#stream(call, behaviour === 'breaks', signal)
           : this.#whole(call, behaviour === 'breaks', signal);
     return {

@@ -10,14 +10,9 @@ import {
   type DemoAnswer,
   readDemoRequest,
 } from './demo-answer.ts';
-import type {
-  Provider,
-  ProviderAnswer,
-  ProviderModel,
-  SendOptions,
-  StopSignal,
-} from './provider.ts';
+import type { Provider, ProviderAnswer, ProviderModel, SendOptions } from './provider.ts';
 import { ReadableAnswer } from './readable-answer.ts';
+import { abortSignalOf, type StopSignal } from './stop-signal.ts';
 import { abortError } from './upstream-error.ts';
 
 /** So that a stream is seen to be one. */
@@ -93,13 +88,11 @@ async function send(
 }
 
 async function* paced(answer: DemoAnswer, signal: StopSignal) {
-  const stopped = new AbortController();
-  if (signal.aborted) stopped.abort();
-  signal.addEventListener('abort', () => stopped.abort(), { once: true });
+  const stopped = abortSignalOf(signal);
   for (const event of completionEvents(answer)) {
     yield event;
     try {
-      await delay(WORD_INTERVAL_MS, undefined, { signal: stopped.signal });
+      await delay(WORD_INTERVAL_MS, undefined, { signal: stopped });
     } catch {
       throw abortError(signal);
     }

@@ -6,6 +6,6 @@ export {
   type ProviderAnswer,
   type ProviderModel,
   type SendOptions,
-  type StopSignal,
 } from './provider.ts';
 export { openProvider, type ProviderSettings } from './registry.ts';
+export type { StopSignal } from './stop-signal.ts';

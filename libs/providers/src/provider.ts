@@ -1,6 +1,7 @@
 import type { ProviderRequest, SpokenDialects } from '@gateway/dialects';
 import type { ProviderKind, Timeouts } from '@gateway/protocol';
 import type { TakeBytes } from './answer-body.ts';
+import type { StopSignal } from './stop-signal.ts';
 
 /** A whole answer larger than this is refused; vendors send images and audio inside of JSON. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
@@ -8,14 +9,6 @@ export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 /** Models taken over from a provider's list. */
 export const MODELS_MAX = 5_000;
-
-/** What stops a call: an AbortSignal, or an object that costs less to make for every call. */
-export interface StopSignal {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(type: 'abort', listener: () => void, options?: { once: true }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
-}
 
 export interface SendOptions {
   /** Ours; the provider gets it as `x-gateway-request-id`, so that its log can be matched with ours. */

@@ -1,4 +1,4 @@
-import type { StopSignal } from './provider.ts';
+import type { StopSignal } from './stop-signal.ts';
 
 /** Gives credentials that expire for one that lasts. Disposing ends a renewal that still runs. */
 export interface TokenSource extends AsyncDisposable {

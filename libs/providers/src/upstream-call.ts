@@ -3,8 +3,9 @@ import { GatewayError, type Timeouts } from '@gateway/protocol';
 import { type Due, DueList } from '@gateway/runtime';
 import type { Dispatcher } from 'undici';
 import { AnswerBody, type BodySource } from './answer-body.ts';
-import type { ProviderAnswer, StopSignal } from './provider.ts';
+import type { ProviderAnswer } from './provider.ts';
 import { ReadableAnswer } from './readable-answer.ts';
+import type { StopSignal } from './stop-signal.ts';
 import {
   abortError,
   badResponse,

@@ -1,6 +1,6 @@
 import { GatewayError } from '@gateway/protocol';
 import { errors } from 'undici';
-import type { StopSignal } from './provider.ts';
+import type { StopSignal } from './stop-signal.ts';
 
 /** Where a call is: what a broken connection means depends on it. */
 export type CallPhase = 'connecting' | 'awaiting' | 'answering';
