@@ -20,9 +20,7 @@ import type { RunningSystem } from './systems/system.ts';
 const UPSTREAM = join(repositoryRoot, 'tests/load/upstream-main.ts');
 const IDLE_WAIT_MS = 1_000;
 const IDLE_WINDOW_MS = 2_000;
-export const KEYS_OF_STACK = 100_000;
-/** What fits into the 16 MiB that the embedded gateway's bucket of keys may have. */
-export const KEYS_OF_EMBEDDED = 40_000;
+const KEYS = 100_000;
 
 export interface BenchOptions extends Chosen {
   /** 1 for the durations that stand in the scenarios. */
@@ -148,7 +146,7 @@ async function runTurn(
   return { idleBytesByPart, warmUpRequests, idleMicrosecondsPerSecond };
 }
 
-function settingsOf({ system, variant }: Turn, { collectorPort, profileDirectory }: Bench) {
+function settingsOf({ variant }: Turn, { collectorPort, profileDirectory }: Bench) {
   const profiling: Readonly<Record<string, string>> =
     profileDirectory === undefined
       ? {}
@@ -169,7 +167,7 @@ function settingsOf({ system, variant }: Turn, { collectorPort, profileDirectory
     case 'traced-100':
       return tracing('1');
     case 'keys':
-      return { keys: system === 'embedded' ? KEYS_OF_EMBEDDED : KEYS_OF_STACK };
+      return { keys: KEYS };
   }
 }
 

@@ -31,7 +31,7 @@ const TITLES: Readonly<Record<SystemName, string>> = {
 const VARIANTS = [
   ['traced, 1 % of requests', 'traced-1'],
   ['traced, all requests', 'traced-100'],
-  ['100,000 keys (embedded: 40,000)', 'keys'],
+  ['100,000 keys', 'keys'],
 ] as const;
 const MEBIBYTE = 1024 ** 2;
 

@@ -89,6 +89,31 @@ describe('DurableLog', () => {
     }
   });
 
+  test('takes a last record of which any sector is blank for one that was never stored', async () => {
+    const directory = await temporaryDirectory();
+    const { log } = await openLog(join(directory, 'whole'));
+    const large = logMessage('id-1', Buffer.alloc(2_000, 'x'));
+    for (const message of [logMessage('id-0'), large]) await log.append(message);
+    await log.close();
+    const bytes = await readFile(await onlySegment(join(directory, 'whole')));
+    const change = async (name: string, from: number, to: number, byte: number) => {
+      await cp(join(directory, 'whole'), join(directory, name), { recursive: true });
+      const path = await onlySegment(join(directory, name));
+      await writeFile(path, Buffer.from(bytes).fill(byte, from, to));
+      return await openLog(join(directory, name));
+    };
+    for (let sector = 0; sector < bytes.length; sector += 512) {
+      const from = Math.max(sector, RECORD_BYTES);
+      const to = Math.min(sector + 512, bytes.length);
+      const { found, damaged } = await change(`blank-${sector}`, from, to, 0);
+      expect(found.map(({ id }) => id)).toEqual(['id-0']);
+      expect(damaged).toEqual([]);
+      const spoilt = await change(`spoilt-${sector}`, from, from + 1, 0xff);
+      expect(spoilt.found.map(({ id }) => id)).toEqual(['id-0']);
+      expect(spoilt.damaged).toHaveLength(sector === 0 ? 0 : 1);
+    }
+  });
+
   test('cuts the zeros off a segment before the next one is there', async () => {
     const directory = await temporaryDirectory();
     const { log } = await openLog(directory, { segmentBytesMax: 2 * RECORD_BYTES });

@@ -1,64 +1,49 @@
-/**
- * A bucket of control data in one file, rewritten whole by each write: it is small and changes seldom.
- * Writes that wait while another is under way go out together.
- */
-import { readFile } from 'node:fs/promises';
+/** A bucket of control data on disk. Changes that wait while another is written go out together. */
 import { GatewayError } from '@gateway/protocol';
-import { z } from 'zod';
 import type { Bucket, BucketWatcher, Entry, Subscription } from '../bus.ts';
 import type { Logger } from '../log/durable-log.ts';
-import { replaceFile } from '../log/replace-file.ts';
+import { type BucketChange, BucketStorage, entryBytes } from './bucket-storage.ts';
 import { BucketWatch } from './bucket-watch.ts';
-import { readEntry, type StoredEntry } from './stored-entry.ts';
+import { readEntry } from './stored-entry.ts';
 
 const KEY = /^[A-Za-z0-9_-]{1,128}$/;
 export const VALUE_BYTES_MAX = 512 * 1024;
-export const BUCKET_BYTES_MAX = 16 * 1024 * 1024;
+/** Of all keys and values, as over NATS. */
+export const BUCKET_BYTES_MAX = 256 * 1024 * 1024;
+/** Of changes that are not yet on their way to the disk. */
+export const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 
-const bucketText = z.object({
-  /** The last one given, to a deletion too. */
-  revision: z.number().int().nonnegative(),
-  entries: z.array(z.tuple([z.string(), z.object({ text: z.string(), revision: z.number() })])),
-});
-
-interface Change {
-  readonly key: string;
-  readonly text: string | undefined;
+interface WaitingChange extends BucketChange {
   resolve(revision: number): void;
   reject(error: GatewayError): void;
 }
 
 export class BucketFile implements Bucket {
-  readonly #path: string;
+  readonly #storage: BucketStorage;
+  readonly #bytesMax: number;
   readonly #logger: Logger;
-  readonly #waiting: Change[] = [];
+  readonly #waiting: WaitingChange[] = [];
   readonly #watches = new Set<BucketWatch>();
-  #entries: ReadonlyMap<string, StoredEntry> = new Map();
-  #revision = 0;
+  #waitingBytes = 0;
   #writing: Promise<void> | undefined;
 
-  private constructor(path: string, logger: Logger) {
-    this.#path = path;
+  private constructor(storage: BucketStorage, bytesMax: number, logger: Logger) {
+    this.#storage = storage;
+    this.#bytesMax = bytesMax;
     this.#logger = logger;
   }
 
   /** Throws where the file is there and unreadable: an empty bucket would revoke every key. */
-  static async open(path: string, logger: Logger): Promise<BucketFile> {
-    const bucket = new BucketFile(path, logger);
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (text !== undefined) {
-      const stored = bucketText.parse(JSON.parse(text));
-      bucket.#entries = new Map(stored.entries);
-      bucket.#revision = stored.revision;
-    }
-    return bucket;
+  static async open(
+    path: string,
+    logger: Logger,
+    bytesMax: number = BUCKET_BYTES_MAX,
+  ): Promise<BucketFile> {
+    return new BucketFile(await BucketStorage.open(path, bytesMax, logger), bytesMax, logger);
   }
 
   async get(key: string): Promise<Entry | undefined> {
-    return readEntry(this.#entries.get(key));
+    return readEntry(this.#storage.entries.get(key));
   }
 
   async put(key: string, value: unknown): Promise<number> {
@@ -74,7 +59,7 @@ export class BucketFile implements Bucket {
 
   async watch(watcher: BucketWatcher): Promise<Subscription> {
     const watch = new BucketWatch(watcher, this.#logger, () => this.#watches.delete(watch));
-    for (const [key, entry] of this.#entries) watch.changed(key, entry);
+    for (const [key, entry] of this.#storage.entries) watch.changed(key, entry);
     watch.ready();
     this.#watches.add(watch);
     return watch;
@@ -82,6 +67,7 @@ export class BucketFile implements Bucket {
 
   async close(): Promise<void> {
     await this.#writing;
+    await this.#storage.close();
   }
 
   async #change(key: string, text: string | undefined): Promise<number> {
@@ -90,7 +76,17 @@ export class BucketFile implements Bucket {
         detail: 'a bucket key must be 1 to 128 characters of [A-Za-z0-9_-]',
       });
     }
+    const bytes = entryBytes(key, text);
+    const had = entryBytes(key, this.#storage.entries.get(key)?.text);
+    // What waits is counted as if it replaced nothing, so that no order of changes exceeds the bound.
+    if (bytes > had && this.#storage.bytes + this.#waitingBytes + bytes - had > this.#bytesMax) {
+      throw refusal('the bucket is full');
+    }
+    if (this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
+      throw refusal('too many changes wait for the disk');
+    }
     return await new Promise((resolve, reject) => {
+      this.#waitingBytes += bytes;
       this.#waiting.push({ key, text, resolve, reject });
       this.#writing ??= this.#writeWaiting();
     });
@@ -99,35 +95,23 @@ export class BucketFile implements Bucket {
   async #writeWaiting(): Promise<void> {
     while (this.#waiting.length > 0) {
       const changes = this.#waiting.splice(0);
-      const entries = new Map(this.#entries);
-      let revision = this.#revision;
-      for (const { key, text } of changes) {
-        revision += 1;
-        if (text === undefined) entries.delete(key);
-        else entries.set(key, { text, revision });
-      }
+      const before = this.#storage.revision;
       try {
-        await this.#store(revision, entries);
-        this.#apply(changes, entries);
+        await this.#storage.append(changes);
+        this.#told(changes, before);
       } catch (error) {
         const refused = refusal('a bucket cannot be written', error);
         for (const { reject } of changes) reject(refused);
       }
+      for (const { key, text } of changes) this.#waitingBytes -= entryBytes(key, text);
+      await this.#storage.compact();
     }
     this.#writing = undefined;
   }
 
-  async #store(revision: number, entries: ReadonlyMap<string, StoredEntry>): Promise<void> {
-    const text = JSON.stringify({ revision, entries: [...entries] });
-    if (Buffer.byteLength(text) > BUCKET_BYTES_MAX) throw new RangeError('the bucket is full');
-    await replaceFile(this.#path, text);
-  }
-
-  #apply(changes: readonly Change[], entries: ReadonlyMap<string, StoredEntry>): void {
-    this.#entries = entries;
-    for (const { key, text, resolve } of changes) {
-      this.#revision += 1;
-      const revision = this.#revision;
+  #told(changes: readonly WaitingChange[], before: number): void {
+    for (const [index, { key, text, resolve }] of changes.entries()) {
+      const revision = before + 1 + index;
       const entry = text === undefined ? undefined : { text, revision };
       for (const watch of this.#watches) watch.changed(key, entry);
       resolve(revision);

@@ -54,8 +54,7 @@ export async function openInProcessHub(options: InProcessHubOptions): Promise<In
     log: storage.log,
     consumers: storage.consumers,
     bucket(name) {
-      const open =
-        buckets.get(name) ?? BucketFile.open(join(directory, `${name}.bucket.json`), logger);
+      const open = buckets.get(name) ?? BucketFile.open(join(directory, `${name}.bucket`), logger);
       buckets.set(name, open);
       return open;
     },

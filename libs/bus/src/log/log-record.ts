@@ -129,19 +129,33 @@ function nextRecord(bytes: Buffer, from: number, after: number): PlacedRecord | 
 }
 
 /**
- * A write that was cut short: its end is behind the file's, or is one of the zeros that were there
- * before. Records end with JSON, never with a zero.
+ * A write that was cut short: its end is behind the file's, or a sector of it is one of the zeros that
+ * were there before, since a disk keeps no order among the sectors of a write. Records end with JSON,
+ * never with a zero.
  */
 function isTorn(bytes: Buffer, start: number): boolean {
   if (bytes.length - start < PREFIX_BYTES + FIXED_PAYLOAD_BYTES) return true;
   const end = recordEnd(bytes, start);
-  if (end !== undefined) return end > bytes.length || bytes[end - 1] === 0;
-  return isBlank(bytes, start);
+  if (end === undefined) return isBlank(bytes.subarray(start, nextSector(start)));
+  return end > bytes.length || bytes[end - 1] === 0 || hasBlankSector(bytes, start, end);
+}
+
+const SECTOR_BYTES = 512;
+
+function hasBlankSector(bytes: Buffer, from: number, end: number): boolean {
+  for (let start = from; start < end; start = nextSector(start)) {
+    if (isBlank(bytes.subarray(start, Math.min(nextSector(start), end)))) return true;
+  }
+  return false;
+}
+
+function nextSector(offset: number): number {
+  return offset - (offset % SECTOR_BYTES) + SECTOR_BYTES;
 }
 
 const BLANK = Buffer.alloc(64 * 1024);
 
-function isBlank(bytes: Buffer, from: number): boolean {
+function isBlank(bytes: Buffer, from = 0): boolean {
   for (let start = from; start < bytes.length; start += BLANK.length) {
     const end = Math.min(start + BLANK.length, bytes.length);
     if (!bytes.subarray(start, end).equals(BLANK.subarray(0, end - start))) return false;
