@@ -52,6 +52,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, Due {
   readonly #request: UpstreamRequest;
   readonly #answer = Promise.withResolvers<ProviderAnswer>();
   readonly #body = new AnswerBody(this);
+  duePlace = -1;
   readonly #totalDueAtMs: number;
   #dueAtMs: number;
   /** What it means when the call is due before its total. */

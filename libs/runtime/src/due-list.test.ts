@@ -4,6 +4,7 @@ import { DueList } from './due-list.ts';
 /** Notes when its time had come, and leaves. */
 function addTo(list: DueList, afterMs: number) {
   const due = {
+    duePlace: -1,
     dueAtMs: performance.now() + afterMs,
     endedAtMs: undefined as number | undefined,
     due() {
@@ -50,6 +51,7 @@ describe('DueList', () => {
     const start = performance.now();
     const toldAtMs: number[] = [];
     const due = {
+      duePlace: -1,
       dueAtMs: start + 10,
       due() {
         toldAtMs.push(performance.now() - start);

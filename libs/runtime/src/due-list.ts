@@ -1,7 +1,11 @@
+import { InFlight } from './in-flight.ts';
+
 /** Something that happens when its time has come, unless it is over or has put its time off by then. */
 export interface Due {
   /** On the clock of `performance.now()`. */
   readonly dueAtMs: number;
+  /** The list's alone: where it is in the list, or was; -1 before. */
+  duePlace: number;
   /** Its time has come. It leaves the list, or puts its time off. */
   due(): void;
 }
@@ -12,7 +16,7 @@ export interface Due {
  * what puts its time off only writes it down, and the timer looks again when it fires.
  */
 export class DueList {
-  readonly #list = new Set<Due>();
+  readonly #list = new InFlight<Due>();
   readonly #resolutionMs: number;
   #timer: NodeJS.Timeout | undefined;
   #wakesAtMs = Number.POSITIVE_INFINITY;
@@ -25,13 +29,14 @@ export class DueList {
     this.#resolutionMs = resolutionMs;
   }
 
+  /** Adds it where it is not there yet. */
   add(due: Due): void {
-    this.#list.add(due);
+    if (this.#list.at(due.duePlace) !== due) due.duePlace = this.#list.add(due);
     this.expect(due);
   }
 
   delete(due: Due): void {
-    this.#list.delete(due);
+    this.#list.delete(due.duePlace, due);
   }
 
   /** To be told when something may have become due earlier. */
@@ -54,7 +59,7 @@ export class DueList {
     for (const due of this.#list) {
       if (due.dueAtMs <= nowMs) {
         due.due();
-        if (!this.#list.has(due)) continue;
+        if (this.#list.at(due.duePlace) !== due) continue;
       }
       nextMs = Math.min(nextMs, due.dueAtMs);
     }

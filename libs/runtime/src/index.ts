@@ -1,5 +1,6 @@
 export { type Due, DueList } from './due-list.ts';
 export { type Health, type HealthCheck, HealthChecks, type Readiness } from './health.ts';
+export { InFlight, InFlightMap } from './in-flight.ts';
 export { type NatsSettings, readNatsSettings } from './nats-settings.ts';
 export {
   type OperationsServer,

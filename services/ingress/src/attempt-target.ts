@@ -63,7 +63,7 @@ export async function attemptTarget(
   } catch (error) {
     return { error: toGatewayError(error), called: false, isFinal: false };
   }
-  calls.add(call);
+  const place = calls.add(call);
   if (!finishesAlone) reply.whenGone(() => call.cancel(clientClosed()));
   using whole = new WholeAnswer(context.byteBudget.answerShare());
   const relay = new Relay(call, inference, whole, context);
@@ -82,7 +82,7 @@ export async function attemptTarget(
     }
     return error && { error, called: record.knowsAttempt(attempt), isFinal };
   } finally {
-    calls.delete(call);
+    calls.delete(place, call);
     reply.whenGone(undefined);
   }
 }

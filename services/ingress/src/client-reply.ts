@@ -32,6 +32,7 @@ export interface ClientReplyTimes {
 const replies = new DueList(LATE_MS_MAX);
 
 export class ClientReply implements Due {
+  duePlace = -1;
   readonly #response: ServerResponse;
   readonly #errors: ErrorStyle;
   readonly #heartbeatMs: number;

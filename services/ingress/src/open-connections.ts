@@ -15,7 +15,8 @@ const BODY_GRACE_MS = 5_000;
 const REQUESTS_MAX = 1_000;
 
 interface Connection {
-  readonly running: Set<ServerResponse>;
+  /** The few that a client pipelines, in an array: see `InFlight`. */
+  readonly running: ServerResponse[];
   requests: number;
 }
 
@@ -43,7 +44,7 @@ export class OpenConnections {
   /** Whether bytes of an answer are on the socket, so that nothing else may be written to it. */
   hasAnswerBegun(socket: Socket): boolean {
     const running = this.#connections.get(socket)?.running ?? [];
-    return [...running].some((response) => response.headersSent);
+    return running.some((response) => response.headersSent);
   }
 
   /**
@@ -66,20 +67,20 @@ export class OpenConnections {
   /** Cuts what carries no answer now, and every other connection after its last answer. */
   close(): void {
     this.#isClosing = true;
-    this.#cut((responses) => responses.size === 0);
+    this.#cut((responses) => responses.length === 0);
     setTimeout(() => {
-      this.#cut((responses) => [...responses].every(({ req }) => !req.complete));
+      this.#cut((responses) => responses.every(({ req }) => !req.complete));
     }, this.#bodyGraceMs).unref();
   }
 
-  #cut(isUnneeded: (responses: ReadonlySet<ServerResponse>) => boolean): void {
+  #cut(isUnneeded: (responses: readonly ServerResponse[]) => boolean): void {
     for (const [socket, { running }] of this.#connections) {
       if (isUnneeded(running)) socket.destroy();
     }
   }
 
   #opened(socket: Socket): void {
-    this.#connections.set(socket, { running: new Set(), requests: 0 });
+    this.#connections.set(socket, { running: [], requests: 0 });
     socket.once('close', () => {
       this.#connections.delete(socket);
       if (this.#connections.size === 0) this.#allClosed?.();
@@ -92,10 +93,10 @@ export class OpenConnections {
     const { running } = connection;
     connection.requests += 1;
     if (this.#isLeaving || connection.requests >= REQUESTS_MAX) announceEnd(response);
-    running.add(response);
+    running.push(response);
     response.on('close', () => {
-      running.delete(response);
-      if (this.#isClosing && running.size === 0) socket.destroySoon();
+      running.splice(running.indexOf(response), 1);
+      if (this.#isClosing && running.length === 0) socket.destroySoon();
     });
   }
 }

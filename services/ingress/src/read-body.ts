@@ -49,6 +49,7 @@ class IncomingBody implements Due {
   readonly #resolve: (body: Buffer) => void;
   readonly #reject: (error: unknown) => void;
   readonly #startedAtMs = performance.now();
+  duePlace = -1;
   #isOver = false;
   #pieces: Buffer[] = [];
   #bytes = 0;

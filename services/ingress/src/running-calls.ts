@@ -1,4 +1,5 @@
 import { GatewayError } from '@gateway/protocol';
+import { InFlight } from '@gateway/runtime';
 
 interface Cancellable {
   cancel(reason: GatewayError): void;
@@ -9,7 +10,7 @@ interface Cancellable {
  * listener of its own on the signal of the process costs each request 2 µs.
  */
 export class RunningCalls {
-  readonly #calls = new Set<Cancellable>();
+  readonly #calls = new InFlight<Cancellable>();
 
   constructor(drainEnding: AbortSignal) {
     drainEnding.addEventListener('abort', () => {
@@ -17,12 +18,13 @@ export class RunningCalls {
     });
   }
 
-  add(call: Cancellable): void {
-    this.#calls.add(call);
+  /** The place of the call, by which it leaves. */
+  add(call: Cancellable): number {
+    return this.#calls.add(call);
   }
 
-  delete(call: Cancellable): void {
-    this.#calls.delete(call);
+  delete(place: number, call: Cancellable): void {
+    this.#calls.delete(place, call);
   }
 }
 

@@ -11,13 +11,14 @@ import {
   renewSlotsEndpoint,
   SLOT_LEASE_MS,
 } from '@gateway/protocol';
+import { InFlightMap } from '@gateway/runtime';
 
 /** Two renewals may be lost before a lease ends. */
 export const RENEWAL_INTERVAL_MS = SLOT_LEASE_MS / 3;
 
 export class SlotKeeper implements Disposable {
   readonly #bus: Pick<Bus, 'send'>;
-  readonly #held = new Map<string, HeldSlots>();
+  readonly #held = new InFlightMap<string, HeldSlots>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(bus: Pick<Bus, 'send'>) {

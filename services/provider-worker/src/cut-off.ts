@@ -1,6 +1,7 @@
 import type { IncomingCall } from '@gateway/bus';
 import { GatewayError } from '@gateway/protocol';
 import type { StopSignal } from '@gateway/providers';
+import { InFlight } from '@gateway/runtime';
 
 /**
  * What stops one call: its caller, its deadline, or the end of the worker. Made for every call and
@@ -8,6 +9,8 @@ import type { StopSignal } from '@gateway/providers';
  * cost four times as much.
  */
 export class CallStop implements StopSignal {
+  /** Among the calls that run: the cut-off's alone. */
+  place = -1;
   readonly #listeners: (() => void)[] = [];
   #reason: GatewayError | undefined;
 
@@ -38,7 +41,7 @@ export class CallStop implements StopSignal {
 
 /** Ends the calls that still run when the worker has to stop. */
 export class CutOff {
-  readonly #running = new Set<CallStop>();
+  readonly #running = new InFlight<CallStop>();
   #reason: GatewayError | undefined;
 
   /** `ending` aborts when what runs may run no longer. */
@@ -52,12 +55,12 @@ export class CutOff {
     const stop = new CallStop();
     call.onStop((reason) => stop.stop(reason));
     if (this.#reason !== undefined) stop.stop(this.#reason);
-    this.#running.add(stop);
+    stop.place = this.#running.add(stop);
     return stop;
   }
 
   leave(stop: CallStop): void {
-    this.#running.delete(stop);
+    this.#running.delete(stop.place, stop);
   }
 
   #stop(): void {

@@ -46,6 +46,8 @@ export class ExpiringMap<Value> {
     this.#entries.delete(oldest.key);
     this.#oldest = oldest.next;
     if (oldest.next === undefined) this.#newest = undefined;
+    // One that lies in the old generation would keep all that follow there until that is collected.
+    oldest.next = undefined;
   }
 
   clear(): void {

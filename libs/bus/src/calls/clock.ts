@@ -1,6 +1,8 @@
+import { InFlight } from '@gateway/runtime';
+
 /**
  * Time for the bus. Every call and every request has timers, nearly all of which are called off, so
- * they share one wheel: setting and calling off are a map operation each, and one interval runs
+ * they share one wheel: setting and calling off are cheap, and one interval runs
  * while any is set. A task runs up to one tick late.
  */
 const TICK_MS = 10;
@@ -12,8 +14,12 @@ export interface Clock {
   after(delayMs: number, task: () => void): () => void;
 }
 
+interface Timer {
+  readonly task: () => void;
+}
+
 class TimerWheel implements Clock {
-  readonly #slots = new Map<number, Set<() => void>>();
+  readonly #slots = new Map<number, InFlight<Timer>>();
   #interval: NodeJS.Timeout | undefined;
   #lastTick = 0;
 
@@ -28,17 +34,21 @@ class TimerWheel implements Clock {
       this.#interval = setInterval(() => this.#run(), TICK_MS);
     }
     const tick = Math.max(Math.ceil((now + delayMs) / TICK_MS), this.#lastTick + 1);
-    // A task set twice must be two entries.
-    const entry = () => task();
-    const slot = this.#slots.get(tick);
-    if (slot === undefined) this.#slots.set(tick, new Set([entry]));
-    else slot.add(entry);
-    return () => this.#callOff(tick, entry);
+    const slot = this.#slotOf(tick);
+    const timer = { task };
+    const place = slot.add(timer);
+    return () => {
+      slot.delete(place, timer);
+      if (slot.size === 0 && this.#slots.get(tick) === slot) this.#slots.delete(tick);
+    };
   }
 
-  #callOff(tick: number, entry: () => void): void {
-    const slot = this.#slots.get(tick);
-    if (slot?.delete(entry) && slot.size === 0) this.#slots.delete(tick);
+  #slotOf(tick: number): InFlight<Timer> {
+    const present = this.#slots.get(tick);
+    if (present !== undefined) return present;
+    const slot = new InFlight<Timer>();
+    this.#slots.set(tick, slot);
+    return slot;
   }
 
   #run(): void {
@@ -47,10 +57,7 @@ class TimerWheel implements Clock {
       this.#lastTick += 1;
       const slot = this.#slots.get(this.#lastTick);
       if (slot === undefined) continue;
-      for (const entry of slot) {
-        slot.delete(entry);
-        entry();
-      }
+      for (const { task } of slot) task();
       this.#slots.delete(this.#lastTick);
     }
     if (this.#slots.size > 0) return;

@@ -13,6 +13,7 @@
  * subscription is missed.
  */
 import { type ConsumerDefinition, headers as headerNames, subjects } from '@gateway/protocol';
+import { InFlight, InFlightMap } from '@gateway/runtime';
 import type { Backlog } from '../bus.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { DurableLog, Logger, StoredRecord } from '../log/durable-log.ts';
@@ -50,12 +51,12 @@ export class DurableConsumer {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly #cursor: ConsumerCursor;
-  readonly #unsettled = new Map<number, UnsettledEvent>();
+  readonly #unsettled = new InFlightMap<number, UnsettledEvent>();
   readonly #ready: UnsettledEvent[] = [];
   readonly #unsettledIn = new Map<LogSegment, number>();
   readonly #passed = new Set<LogSegment>();
-  readonly #waiters = new Set<Waiter>();
-  readonly #timers = new Set<() => void>();
+  readonly #waiters = new InFlight<Waiter>();
+  readonly #timers = new InFlight<() => void>();
   /** The stored state: what was unsettled below its position, found in the log and not yet read. */
   readonly #restored = new Set<number>();
   #stored: CursorState = { position: 0, unsettled: [] };
@@ -149,12 +150,12 @@ export class DurableConsumer {
       const waiter = {
         readyMin,
         wake: () => {
-          this.#waiters.delete(waiter);
+          this.#waiters.delete(place, waiter);
           callOff();
           resolve();
         },
       };
-      this.#waiters.add(waiter);
+      const place = this.#waiters.add(waiter);
       if (timeoutMs !== undefined) callOff = this.after(timeoutMs, waiter.wake);
     });
   }
@@ -162,14 +163,14 @@ export class DurableConsumer {
   /** As the clock's, until the consumer is closed. */
   after(delayMs: number, task: () => void): () => void {
     const end = () => {
-      this.#timers.delete(end);
+      this.#timers.delete(place, end);
       callOff();
     };
     const callOff = this.clock.after(delayMs, () => {
-      this.#timers.delete(end);
+      this.#timers.delete(place, end);
       task();
     });
-    this.#timers.add(end);
+    const place = this.#timers.add(end);
     return end;
   }
 

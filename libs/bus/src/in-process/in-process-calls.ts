@@ -3,6 +3,7 @@
  * reference, in order.
  */
 import type { AttemptedEvent, Frame, Identity, StreamEndpoint } from '@gateway/protocol';
+import { InFlightMap } from '@gateway/runtime';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type {
   CallHandler,
@@ -41,8 +42,8 @@ export class InProcessCalls implements PeerCalls {
   readonly #identity: Identity;
   readonly #record: (event: AttemptedEvent) => Promise<void>;
   readonly #windows = new WindowPool();
-  readonly #outgoing = new Map<string, OutgoingCallMachine<unknown>>();
-  readonly #served = new Map<string, ServedCall>();
+  readonly #outgoing = new InFlightMap<string, OutgoingCallMachine<unknown>>();
+  readonly #served = new InFlightMap<string, ServedCall>();
   #closed = false;
 
   constructor(

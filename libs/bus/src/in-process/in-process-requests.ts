@@ -7,6 +7,7 @@ import {
   type OneWayEndpoint,
   toGatewayError,
 } from '@gateway/protocol';
+import { InFlight } from '@gateway/runtime';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type {
   Message,
@@ -41,7 +42,7 @@ function fromParcel<Value>(
 export class InProcessRequests {
   readonly #hub: HubState;
   readonly #owner: object;
-  readonly #open = new Set<(error: GatewayError) => void>();
+  readonly #open = new InFlight<(error: GatewayError) => void>();
 
   constructor(hub: HubState, owner: object) {
     this.#hub = hub;
@@ -61,9 +62,9 @@ export class InProcessRequests {
     );
     const abort = () => reject(abortReason(signal));
     signal?.addEventListener('abort', abort, { once: true });
-    this.#open.add(reject);
+    const place = this.#open.add(reject);
     try {
-      const isLate = () => !this.#open.has(reject);
+      const isLate = () => this.#open.at(place) !== reject;
       const { turns, requests } = this.#hub;
       const answer = (reply: Parcel) => turns.push(() => resolve(reply));
       const refuse = (error: GatewayError) => turns.push(() => reject(error));
@@ -79,7 +80,7 @@ export class InProcessRequests {
     } finally {
       callOff();
       signal?.removeEventListener('abort', abort);
-      this.#open.delete(reject);
+      this.#open.delete(place, reject);
     }
   }
 

@@ -1,3 +1,5 @@
+import { InFlightMap } from '@gateway/runtime';
+
 const STORED = Promise.resolve();
 
 /** The ids stored within a window, at most so many: the oldest are forgotten beyond. */
@@ -5,7 +7,7 @@ export class RecentIds {
   /** When each was appended, in milliseconds since 1970. */
   readonly #ids = new Map<string, number>();
   /** Of those that are on their way; a promise for each of the others would be most of the memory. */
-  readonly #pending = new Map<string, Promise<void>>();
+  readonly #pending = new InFlightMap<string, Promise<void>>();
   /**
    * The same, oldest first, from `#oldest` on. The first of a `Map` is behind the holes of all that were
    * deleted before it, which takes ever longer to find.

@@ -12,6 +12,7 @@ import {
   streams,
   subjects,
 } from '@gateway/protocol';
+import { InFlightMap } from '@gateway/runtime';
 import type { LogMessage } from '../log/log-record.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { eventMessage, messageIdHeader } from './event-publisher.ts';
@@ -36,7 +37,7 @@ const EVENT_BYTES_MAX = streams.events.messageBytesMax - 4 * 1024;
 export class CallerPacks {
   readonly #setup: CallerPacksSetup;
   /** By caller. */
-  readonly #open = new Map<string, OpenPack>();
+  readonly #open = new InFlightMap<string, OpenPack>();
   #count = 0;
 
   constructor(setup: CallerPacksSetup) {

@@ -13,14 +13,21 @@ export interface HandedOver {
   readonly sequence: number;
 }
 
+interface Published {
+  readonly handedOver: HandedOver;
+  /** In milliseconds since 1970. */
+  readonly at: number;
+}
+
 /** Three pings of the connection, two of which find out that it is dead. */
 export const HANDED_OVER_MS = 15_000;
 export const HANDED_OVER_MAX = 10_000;
 
 export class HandedOverEvents {
   readonly #clock: Pick<Clock, 'now'>;
-  /** By the time of the publish, oldest first. */
-  readonly #events = new Map<HandedOver, number>();
+  /** The oldest first, from `#oldest` on: what is before it is forgotten. */
+  #events: (Published | undefined)[] = [];
+  #oldest = 0;
 
   constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock;
@@ -28,18 +35,23 @@ export class HandedOverEvents {
 
   add(handedOver: HandedOver): void {
     const now = this.#clock.now();
-    this.#events.set(handedOver, now);
-    for (const [one, at] of this.#events) {
-      if (this.#events.size <= HANDED_OVER_MAX && at > now - HANDED_OVER_MS) return;
-      this.#events.delete(one);
+    this.#events.push({ handedOver, at: now });
+    for (; this.#oldest < this.#events.length; this.#oldest += 1) {
+      const isTooMany = this.#events.length - this.#oldest > HANDED_OVER_MAX;
+      if (!isTooMany && (this.#events[this.#oldest]?.at ?? 0) > now - HANDED_OVER_MS) break;
+      this.#events[this.#oldest] = undefined;
     }
+    if (this.#oldest * 2 <= this.#events.length) return;
+    this.#events = this.#events.slice(this.#oldest);
+    this.#oldest = 0;
   }
 
   /** Those that may be lost, once. */
   takeAll(): HandedOver[] {
     const from = this.#clock.now() - HANDED_OVER_MS;
-    const recent = [...this.#events].filter(([, at]) => at > from);
-    this.#events.clear();
-    return recent.map(([handedOver]) => handedOver);
+    const events = this.#events;
+    this.#events = [];
+    this.#oldest = 0;
+    return events.flatMap((one) => (one !== undefined && one.at > from ? [one.handedOver] : []));
   }
 }

@@ -9,6 +9,7 @@ import {
   type StreamEndpoint,
   subjects,
 } from '@gateway/protocol';
+import { InFlightMap } from '@gateway/runtime';
 import type { Msg } from '@nats-io/transport-node';
 import {
   type CallHandler,
@@ -59,7 +60,7 @@ export class IncomingCalls {
   /** Told when there is a connection again; as many as ran, or had just ended, when it broke. */
   readonly #broken: BrokenCall[] = [];
   readonly #isClockRight: () => boolean;
-  readonly #calls = new Map<string, OpenCall>();
+  readonly #calls = new InFlightMap<string, OpenCall>();
   readonly #handedOver: HandedOverEvents;
   readonly #packs: CallerPacks;
   #subscribed: Promise<void> | undefined;

@@ -28,6 +28,7 @@ export class OpenCall implements OutgoingCallPort {
   readonly #parts: OpenCallsParts;
   #machine: Listening | undefined;
   #worker: string | undefined;
+  #watchPlace = -1;
   #stopWaiting: (() => void) | undefined;
 
   constructor(key: string, body: Uint8Array | undefined, parts: OpenCallsParts) {
@@ -60,11 +61,13 @@ export class OpenCall implements OutgoingCallPort {
 
   accepted(worker: string): void {
     this.#worker = worker;
-    this.#parts.liveness.watch(worker, this.machine);
+    this.#watchPlace = this.#parts.liveness.watch(worker, this.machine);
   }
 
   closed(): void {
-    if (this.#worker !== undefined) this.#parts.liveness.unwatch(this.#worker, this.machine);
+    if (this.#worker !== undefined) {
+      this.#parts.liveness.unwatch(this.#worker, this.#watchPlace, this.machine);
+    }
     this.#stopWaiting?.();
     this.#parts.closed(this);
   }

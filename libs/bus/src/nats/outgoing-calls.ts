@@ -10,6 +10,7 @@ import {
   type StreamEndpoint,
   subjects,
 } from '@gateway/protocol';
+import { InFlightMap } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import {
@@ -58,7 +59,7 @@ const ACKNOWLEDGEMENT: ReplyLeg = 'acknowledgement';
 export class OutgoingCalls {
   readonly #setup: CallsSetup;
   readonly #windows = new WindowPool();
-  readonly #calls = new Map<string, OpenCall>();
+  readonly #calls = new InFlightMap<string, OpenCall>();
   readonly #acknowledgements = new PackAcknowledgements();
   readonly #parts: OpenCallsParts;
   readonly #repliesPrefixLength: number;

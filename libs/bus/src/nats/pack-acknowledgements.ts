@@ -2,6 +2,7 @@
  * What a caller hears of the messages in which workers published the attempts of its calls. A call says
  * which one it waits for when its end has come; what was heard before that is remembered for a while.
  */
+import { InFlightMap } from '@gateway/runtime';
 
 /** Of messages heard of, the last ones. A call that asks for an older one records its event itself. */
 export const HEARD_MAX = 1_024;
@@ -12,7 +13,7 @@ export interface AwaitsAcknowledgement {
 
 export class PackAcknowledgements {
   readonly #heard = new Map<string, boolean>();
-  readonly #waiting = new Map<string, Set<AwaitsAcknowledgement>>();
+  readonly #waiting = new InFlightMap<string, Set<AwaitsAcknowledgement>>();
 
   heard(pack: string, stored: boolean): void {
     this.#heard.set(pack, stored);

@@ -3,6 +3,7 @@
  * client's own `request`, which makes timers and promises for each (measured).
  */
 import { GatewayError, type Identity, subjects } from '@gateway/protocol';
+import { InFlightMap } from '@gateway/runtime';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import type { Clock } from '../calls/clock.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
@@ -32,7 +33,7 @@ export class RequestMux {
   readonly #keeper: ConnectionKeeper;
   readonly #clock: Clock;
   readonly #prefix: string;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new InFlightMap<string, Pending>();
   #count = 0;
 
   constructor(keeper: ConnectionKeeper, identity: Identity, clock: Clock) {
@@ -97,7 +98,7 @@ export class RequestMux {
 /** One object for all that may end a request, and no listener where no signal is given. */
 class WaitingRequest implements Pending {
   readonly #keeper: ConnectionKeeper;
-  readonly #pending: Map<string, Pending>;
+  readonly #pending: InFlightMap<string, Pending>;
   readonly #signal: AbortSignal | undefined;
   readonly token: string;
   readonly promise: Promise<Msg>;
@@ -107,7 +108,7 @@ class WaitingRequest implements Pending {
 
   constructor(
     keeper: ConnectionKeeper,
-    pending: Map<string, Pending>,
+    pending: InFlightMap<string, Pending>,
     token: string,
     signal: AbortSignal | undefined,
   ) {

@@ -4,6 +4,7 @@
  * server says within milliseconds; silence means that it hangs.
  */
 import { GatewayError, subjects } from '@gateway/protocol';
+import { InFlight } from '@gateway/runtime';
 import { PING_INTERVAL_MS, PINGS_MISSED_MAX } from '../bus.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { RequestMux } from './request-mux.ts';
@@ -14,7 +15,7 @@ export interface OwnedCall {
 }
 
 interface Watched {
-  readonly calls: Set<OwnedCall>;
+  readonly calls: InFlight<OwnedCall>;
   missed: number;
 }
 
@@ -28,19 +29,19 @@ export class WorkerLiveness {
     this.#clock = clock;
   }
 
-  /** Tells the call when the worker is found dead, until it is no longer watched. */
-  watch(worker: string, call: OwnedCall): void {
+  /** Tells the call when the worker is found dead, until it is no longer watched at this place. */
+  watch(worker: string, call: OwnedCall): number {
     let watched = this.#workers.get(worker);
     if (watched === undefined) {
-      watched = { calls: new Set(), missed: 0 };
+      watched = { calls: new InFlight(), missed: 0 };
       this.#workers.set(worker, watched);
       this.#schedule(worker, watched, PING_INTERVAL_MS);
     }
-    watched.calls.add(call);
+    return watched.calls.add(call);
   }
 
-  unwatch(worker: string, call: OwnedCall): void {
-    this.#workers.get(worker)?.calls.delete(call);
+  unwatch(worker: string, place: number, call: OwnedCall): void {
+    this.#workers.get(worker)?.calls.delete(place, call);
   }
 
   #schedule(worker: string, watched: Watched, waitMs: number): void {
