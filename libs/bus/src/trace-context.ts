@@ -10,6 +10,7 @@ import {
   context,
   isSpanContextValid,
   propagation,
+  ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
   TraceFlags,
@@ -33,6 +34,11 @@ export function activeCarrier(): Carrier {
 /** The headers that the propagator reads, for transports that look them up by name. */
 export function carrierFields(): readonly string[] {
   return propagation.fields();
+}
+
+/** Runs what is of no trace of the caller's, as what arrives over a wire would be. */
+export function outsideOfTraces<Result>(work: () => Result): Result {
+  return context.active() === ROOT_CONTEXT ? work() : context.with(ROOT_CONTEXT, work);
 }
 
 interface Destination {

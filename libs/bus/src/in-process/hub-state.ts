@@ -20,7 +20,7 @@ export interface RequestOffer {
   readonly parcel: Parcel;
   readonly carrier: Carrier;
   /** Whether nobody waits for the answer any more. */
-  isLate(): boolean;
+  readonly isLate: boolean;
   answer(reply: Parcel): void;
   refuse(error: GatewayError): void;
 }

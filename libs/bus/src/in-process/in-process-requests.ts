@@ -1,4 +1,5 @@
 import {
+  type Check,
   type Endpoint,
   errorFromWire,
   errorToWire,
@@ -8,7 +9,6 @@ import {
   toGatewayError,
 } from '@gateway/protocol';
 import { InFlight } from '@gateway/runtime';
-import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type {
   Message,
   RequestHandler,
@@ -17,7 +17,7 @@ import type {
   Subscription,
 } from '../bus.ts';
 import { WorkSlots } from '../calls/work-slots.ts';
-import { activeCarrier, runInConsumerSpan } from '../trace-context.ts';
+import { activeCarrier, outsideOfTraces, runInConsumerSpan } from '../trace-context.ts';
 import type { HubState, Parcel, RequestOffer } from './hub-state.ts';
 
 function toParcel({ value, body }: Message<unknown>): Parcel {
@@ -31,57 +31,137 @@ function toParcel({ value, body }: Message<unknown>): Parcel {
   return { text, body };
 }
 
-function fromParcel<Value>(
-  schema: { parse(value: unknown): Value },
-  { text, body }: Parcel,
-): Message<Value> {
-  return { value: schema.parse(JSON.parse(text)), ...(body !== undefined && { body }) };
+function fromParcel<Value>(schema: Check<Value>, { text, body }: Parcel): Message<Value> {
+  const value = schema.parse(JSON.parse(text));
+  return body === undefined ? { value } : { value, body };
+}
+
+/** What waits for an answer. */
+interface OpenRequest {
+  fail(error: GatewayError): void;
+}
+
+/** A message that nobody waits for. */
+class OneWayOffer implements RequestOffer {
+  readonly parcel: Parcel;
+  readonly carrier = activeCarrier();
+  readonly isLate = false;
+
+  constructor(parcel: Parcel) {
+    this.parcel = parcel;
+  }
+
+  answer(): void {}
+
+  refuse(): void {}
+}
+
+/** One object for all that may end a request. */
+class WaitingRequest<Reply> implements RequestOffer {
+  readonly parcel: Parcel;
+  readonly carrier = activeCarrier();
+  readonly promise: Promise<Message<Reply>>;
+  readonly #hub: HubState;
+  readonly #reply: Check<Reply>;
+  readonly #open: InFlight<OpenRequest>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #place: number;
+  readonly #callOff: () => void;
+  #resolve!: (message: Message<Reply>) => void;
+  #reject!: (error: GatewayError) => void;
+  #isOver = false;
+
+  constructor(
+    { hub, open, reply }: { hub: HubState; open: InFlight<OpenRequest>; reply: Check<Reply> },
+    parcel: Parcel,
+    { timeoutMs, signal }: RequestOptions,
+  ) {
+    this.parcel = parcel;
+    this.#hub = hub;
+    this.#reply = reply;
+    this.#open = open;
+    this.#signal = signal;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#place = open.add(this);
+    this.#callOff = hub.clock.after(timeoutMs, () => this.fail(tooLate()));
+    signal?.addEventListener('abort', this);
+  }
+
+  get isLate(): boolean {
+    return this.#isOver;
+  }
+
+  answer(reply: Parcel): void {
+    this.#hub.turns.push(() => this.#answered(reply));
+  }
+
+  refuse(error: GatewayError): void {
+    this.#hub.turns.push(() => this.fail(error));
+  }
+
+  fail(error: GatewayError): void {
+    this.#settle();
+    this.#reject(error);
+  }
+
+  /** The signal's. */
+  handleEvent(): void {
+    this.fail(abortReason(this.#signal));
+  }
+
+  #answered(reply: Parcel): void {
+    if (this.#isOver) return;
+    this.#settle();
+    try {
+      this.#resolve(fromParcel(this.#reply, reply));
+    } catch (error) {
+      this.#reject(toGatewayError(error));
+    }
+  }
+
+  #settle(): void {
+    this.#isOver = true;
+    this.#callOff();
+    this.#signal?.removeEventListener('abort', this);
+    this.#open.delete(this.#place, this);
+  }
 }
 
 /** Requests, answers and one-way messages of one bus. */
 export class InProcessRequests {
   readonly #hub: HubState;
   readonly #owner: object;
-  readonly #open = new InFlight<(error: GatewayError) => void>();
+  readonly #open = new InFlight<OpenRequest>();
 
   constructor(hub: HubState, owner: object) {
     this.#hub = hub;
     this.#owner = owner;
   }
 
-  async request<Request, Reply>(
-    endpoint: Endpoint<Request, Reply>,
+  request<Request, Reply>(
+    { subject, reply }: Endpoint<Request, Reply>,
     message: Message<Request>,
-    { timeoutMs, signal }: RequestOptions,
+    options: RequestOptions,
   ): Promise<Message<Reply>> {
-    if (signal?.aborted) throw abortReason(signal);
-    const parcel = toParcel(message);
-    const { promise, resolve, reject } = Promise.withResolvers<Parcel>();
-    const callOff = this.#hub.clock.after(timeoutMs, () =>
-      reject(new GatewayError('deadline_exceeded', 'A service did not answer in time.')),
-    );
-    const abort = () => reject(abortReason(signal));
-    signal?.addEventListener('abort', abort, { once: true });
-    const place = this.#open.add(reject);
+    if (options.signal?.aborted) return Promise.reject(abortReason(options.signal));
+    let waiting: WaitingRequest<Reply>;
     try {
-      const isLate = () => this.#open.at(place) !== reject;
-      const { turns, requests } = this.#hub;
-      const answer = (reply: Parcel) => turns.push(() => resolve(reply));
-      const refuse = (error: GatewayError) => turns.push(() => reject(error));
-      const offer = { parcel, carrier: activeCarrier(), isLate, answer, refuse };
-      if (!requests.send(endpoint.subject, this.#owner, offer)) {
-        const detail = `nobody serves ${endpoint.subject}`;
-        const message = 'No service answers on the message bus.';
-        refuse(new GatewayError('no_responders', message, { detail }));
-      }
-      return fromParcel(endpoint.reply, await promise);
+      const setup = { hub: this.#hub, open: this.#open, reply };
+      waiting = new WaitingRequest(setup, toParcel(message), options);
     } catch (error) {
-      throw toGatewayError(error);
-    } finally {
-      callOff();
-      signal?.removeEventListener('abort', abort);
-      this.#open.delete(place, reject);
+      return Promise.reject(toGatewayError(error));
     }
+    if (!this.#hub.requests.send(subject, this.#owner, waiting)) {
+      waiting.refuse(
+        new GatewayError('no_responders', 'No service answers on the message bus.', {
+          detail: `nobody serves ${subject}`,
+        }),
+      );
+    }
+    return waiting.promise;
   }
 
   respond<Request, Reply>(
@@ -97,13 +177,8 @@ export class InProcessRequests {
 
   send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void {
     try {
-      this.#hub.requests.send(endpoint.subject, this.#owner, {
-        parcel: toParcel(message),
-        carrier: activeCarrier(),
-        isLate: () => false,
-        answer: () => {},
-        refuse: () => {},
-      });
+      const offer = new OneWayOffer(toParcel(message));
+      this.#hub.requests.send(endpoint.subject, this.#owner, offer);
     } catch (error) {
       const { template } = endpoint;
       this.#hub.logger.warn({ error, endpoint: template }, 'message not sent');
@@ -126,7 +201,7 @@ export class InProcessRequests {
 
   /** Fails what waits for an answer. */
   close(error: GatewayError): void {
-    for (const reject of this.#open) reject(error);
+    for (const request of this.#open) request.fail(error);
   }
 
   #take(
@@ -136,7 +211,7 @@ export class InProcessRequests {
   ): Subscription {
     const slots = new WorkSlots(options);
     const work = async (offer: RequestOffer) => {
-      if (offer.isLate()) return;
+      if (offer.isLate) return;
       try {
         await runInConsumerSpan(endpoint, offer.carrier, () => handle(offer));
       } catch (error) {
@@ -147,12 +222,16 @@ export class InProcessRequests {
     const leave = this.#hub.requests.join(endpoint.subject, endpoint.queueGroup, {
       owner: this.#owner,
       take: (offer) => {
-        const taken = context.with(ROOT_CONTEXT, () => slots.run(() => work(offer)));
+        const taken = outsideOfTraces(() => slots.run(() => work(offer)));
         if (!taken) offer.refuse(new GatewayError('overloaded', 'A service has too much to do.'));
       },
     });
     return subscription(leave, () => slots.idle());
   }
+}
+
+function tooLate(): GatewayError {
+  return new GatewayError('deadline_exceeded', 'A service did not answer in time.');
 }
 
 function abortReason(signal: AbortSignal | undefined): GatewayError {
