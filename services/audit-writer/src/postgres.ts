@@ -34,6 +34,8 @@ export function openPostgres(address: PostgresAddress): Database {
   });
   // An idle connection that breaks is replaced at the next query, which says so if it cannot be.
   pool.on('error', () => {});
+  // A server that goes may say so in the same breath as that it is ready, when nobody listens yet.
+  pool.on('connect', (client) => client.on('error', () => {}));
 
   return {
     query: (sql, parameters) => withClient(pool, (client) => ask(client, sql, parameters)),
