@@ -17,16 +17,19 @@ export interface BatchPart {
 }
 
 /** Parts of at most so many events; the last one is to be written first. */
-export function inParts(entries: readonly Entry[], lengthMax: number): BatchPart[] {
+export async function inParts(entries: readonly Entry[], lengthMax: number): Promise<BatchPart[]> {
   const parts: BatchPart[] = [];
   for (let start = 0; start < entries.length; start += lengthMax) {
-    parts.push(partOf(entries.slice(start, start + lengthMax)));
+    parts.push(await partOf(entries.slice(start, start + lengthMax)));
   }
   return parts.reverse();
 }
 
 /** The same events, in parts that can be written again. */
-export function again({ deliveries }: BatchPart, lengthMax = deliveries.length): BatchPart[] {
+export function again(
+  { deliveries }: BatchPart,
+  lengthMax = deliveries.length,
+): Promise<BatchPart[]> {
   return inParts(readAgain(deliveries), lengthMax);
 }
 
@@ -35,11 +38,11 @@ export function mergeStatementsOf({ deliveries }: BatchPart): readonly Statement
   return mergeStatements(rowsOf(readAgain(deliveries)));
 }
 
-function partOf(entries: readonly Entry[]): BatchPart {
+async function partOf(entries: readonly Entry[]): Promise<BatchPart> {
   return {
     deliveries: entries.map(({ delivery }) => delivery),
     ends: entries.filter(isTrueEnd).map(({ delivery }) => delivery),
-    statements: copyStatements(rowsOf(entries)),
+    statements: await copyStatements(rowsOf(entries)),
   };
 }
 

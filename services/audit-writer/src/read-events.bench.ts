@@ -24,7 +24,9 @@ test('the three events of a request', async ({ bench }) => {
   await bench.compare(
     bench('read at a glance and merged', () => void stateOfAll(ofRequest)),
     bench('read by their schemas and merged', () => void stateOfAll(ofOthers)),
-    bench('as rows to copy', () => void copyStatements({ states: [state], changes: [] })),
+    bench('as rows to copy', async () => {
+      await copyStatements({ states: [state], changes: [] });
+    }),
     bench('as rows to merge', () => void mergeStatements({ states: [state], changes: [] })),
   );
 });

@@ -29,13 +29,13 @@ export interface Rows {
 }
 
 /** Fails with a unique violation where a table holds a row of what it says whole. */
-export function copyStatements({ states, changes }: Rows): readonly Statement[] {
+export async function copyStatements({ states, changes }: Rows): Promise<readonly Statement[]> {
   const isWhole = Map.groupBy(states, saysAll);
   const whole = tableRows(isWhole.get(true) ?? []);
   const { requests, attempts } = whole;
   return [
-    ...(requests.length > 0 ? [copyInto('requests', REQUEST_PARTS, requests)] : []),
-    ...(attempts.length > 0 ? [copyInto('attempts', ATTEMPT_PARTS, attempts)] : []),
+    ...(requests.length > 0 ? [await copyInto('requests', REQUEST_PARTS, requests)] : []),
+    ...(attempts.length > 0 ? [await copyInto('attempts', ATTEMPT_PARTS, attempts)] : []),
     ...mergeStatements({ states: isWhole.get(false) ?? [], changes }),
   ];
 }
@@ -81,9 +81,13 @@ function tableRows(states: readonly RequestState[]) {
   return { requests, attempts };
 }
 
-function copyInto(table: string, parts: readonly Columns[], rows: readonly RowParts[]): Statement {
+async function copyInto(
+  table: string,
+  parts: readonly Columns[],
+  rows: readonly RowParts[],
+): Promise<Statement> {
   const names = parts.map(quotedNames).join(', ');
-  return { copyInto: `${table} (${names})`, bytes: copyRows(parts, rows) };
+  return { copyInto: `${table} (${names})`, bytes: await copyRows(parts, rows) };
 }
 
 function withRows(sql: string, columns: Columns<string>, rows: readonly RowParts[]): Statement {

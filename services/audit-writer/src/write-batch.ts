@@ -74,7 +74,9 @@ export class BatchWriter {
 
   /** Writes what still waits. */
   flush(): Promise<void> {
-    return this.#inTurn(() => this.#writeAll(inParts(this.#unfinished.takeAll(), this.#partMax)));
+    return this.#inTurn(async () => {
+      await this.#writeAll(await inParts(this.#unfinished.takeAll(), this.#partMax));
+    });
   }
 
   /** Returns what is to be written now and what never can be. */
@@ -82,10 +84,10 @@ export class BatchWriter {
     const { entries, poison, newer } = await readBatch(batch);
     for (const delivery of newer) delivery.retry(NEWER_SCHEMA_DELAY_MS);
     if (newer.length > 0) settledEvents.add(newer.length, { outcome: 'newer' });
-    return { parts: this.#takeDue(entries), poison };
+    return { parts: await this.#takeDue(entries), poison };
   }
 
-  #takeDue(entries: readonly Entry[]): BatchPart[] {
+  #takeDue(entries: readonly Entry[]): Promise<BatchPart[]> {
     return inParts(this.#unfinished.take(entries, performance.now()), this.#partMax);
   }
 
@@ -99,7 +101,7 @@ export class BatchWriter {
   #wakeForHeld(): void {
     clearTimeout(this.#holding);
     if (this.#unfinished.isEmpty) return;
-    const writeDue = () => this.#writeAll(this.#takeDue([]));
+    const writeDue = async () => this.#writeAll(await this.#takeDue([]));
     this.#holding = setTimeout(() => this.#inTurn(writeDue).catch(() => {}), this.#options.holdMs);
   }
 
@@ -129,13 +131,13 @@ export class BatchWriter {
         if (failure !== 'unavailable' && deliveries.length > 1) {
           const half = Math.ceil(deliveries.length / 2);
           if (failure === 'slow') this.#partMax = half;
-          todo.push(...again(part, half));
+          todo.push(...(await again(part, half)));
         } else if (failure === 'data' && first !== undefined) {
           const reason = `the database refuses it with SQLSTATE ${sqlState(error)}`;
           await this.#quarantine(first, reason);
           continue;
         } else {
-          todo.push(...again(part));
+          todo.push(...(await again(part)));
           this.#options.outage.begin('writing', error);
           await delay(TRY_AGAIN_MS, undefined, { signal: this.#options.signal }).catch(() => {});
         }

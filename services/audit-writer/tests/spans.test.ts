@@ -64,7 +64,7 @@ beforeEach(() => {
   ended.length = 0;
 });
 
-function partOf(traceparent?: string) {
+async function partOf(traceparent?: string) {
   const { received, attempted, finished } = eventsOf();
   const headers = traceparent === undefined ? {} : { traceparent };
   const entries = [received(), attempted(), finished()].map((event) => {
@@ -72,21 +72,21 @@ function partOf(traceparent?: string) {
     if (reading.verdict !== 'good') throw new Error('expected a good event');
     return reading.entry;
   });
-  const [part] = inParts(entries, entries.length);
+  const [part] = await inParts(entries, entries.length);
   if (part === undefined) throw new Error('expected a part');
   return part;
 }
 
-function spansOf(traceparent?: string): readonly RecordedSpan[] {
+async function spansOf(traceparent?: string): Promise<readonly RecordedSpan[]> {
   const spans = startBatchSpans(3);
-  spans.committed(partOf(traceparent).ends);
+  spans.committed((await partOf(traceparent)).ends);
   spans.end();
   return [...ended];
 }
 
 describe('startBatchSpans', () => {
-  test('a finished request has one span in its own trace, linked to that of the batch', () => {
-    const [request, batch, ...others] = spansOf(`00-${TRACE_ID}-${PARENT_ID}-01`);
+  test('a finished request has one span in its own trace, linked to that of the batch', async () => {
+    const [request, batch, ...others] = await spansOf(`00-${TRACE_ID}-${PARENT_ID}-01`);
     expect(others).toEqual([]);
     expect(batch).toMatchObject({
       name: `process ${streams.events.name}`,
@@ -106,8 +106,8 @@ describe('startBatchSpans', () => {
     { name: 'that is not sampled', traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` },
     { name: 'without trace context', traceparent: undefined },
     { name: 'with broken trace context', traceparent: '00-zz' },
-  ])('a request $name has none', ({ traceparent }) => {
-    expect(spansOf(traceparent).map(({ name }) => name)).toEqual([
+  ])('a request $name has none', async ({ traceparent }) => {
+    expect((await spansOf(traceparent)).map(({ name }) => name)).toEqual([
       `process ${streams.events.name}`,
     ]);
   });
