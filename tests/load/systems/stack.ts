@@ -17,9 +17,6 @@ import {
   type SystemOptions,
 } from './system.ts';
 
-/** Of a client and of an administrator. */
-const KEYS_OF_SETTINGS = 2;
-
 export interface StackSystemOptions extends SystemOptions {
   /** Whether NATS syncs each event to the disk before it acknowledges it. */
   readonly isSynced: boolean;
@@ -42,7 +39,7 @@ export async function startStackSystem(options: StackSystemOptions): Promise<Run
     }),
   );
   const refused = await refusedKey(stack.baseUrl);
-  if (keys > 0) await fillBucket(stack, keys - KEYS_OF_SETTINGS - 1);
+  if (keys > 0) await fillBucket(stack, keys);
   const held = resources.move();
   return {
     port: Number(new URL(stack.baseUrl).port),
