@@ -15,6 +15,7 @@ import {
   type RunningSystem,
   refusedKey,
   type SystemOptions,
+  waitForLedger,
 } from './system.ts';
 
 export interface EmbeddedSystem extends RunningSystem {
@@ -44,7 +45,9 @@ export async function startEmbedded(options: SystemOptions): Promise<EmbeddedSys
       signal: options.signal,
     }),
   );
-  const refused = await refusedKey(`http://127.0.0.1:${port}`);
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const refused = await refusedKey(baseUrl);
+  await waitForLedger(baseUrl);
   const held = resources.move();
   return {
     port,

@@ -1,5 +1,6 @@
 /** What is measured: a gateway that answers, or nothing between driver and upstream. */
 import type { ServiceName } from '@gateway/protocol';
+import { waitFor } from '@gateway/testing';
 
 export const SYSTEM_NAMES = [
   'direct',
@@ -86,4 +87,13 @@ export async function refusedKey(baseUrl: string): Promise<string> {
   if (!spent.ok) throw new Error(`no answer: ${spent.status} ${await spent.text()}`);
   await spent.text();
   return key;
+}
+
+const LEDGER_TIMEOUT_MS = 60_000;
+
+/** A first start makes its database beside what it answers, in a process that takes 500 MB and ends. */
+export async function waitForLedger(baseUrl: string): Promise<void> {
+  const url = `${baseUrl}/admin/v1/requests?limit=1`;
+  const isThere = async () => (await fetch(url, { headers: bearer(ADMIN_KEY) })).ok;
+  await waitFor(isThere, { what: 'the ledger', timeoutMs: LEDGER_TIMEOUT_MS });
 }
