@@ -13,19 +13,28 @@ describe('RecentIds', () => {
     expect(known(ids, ['a', 'b'], 1_000)).toEqual(['b']);
   });
 
-  test('knows as many as the bound, and forgets the oldest with one past it', () => {
-    const ids = new RecentIds(3, Number.POSITIVE_INFINITY);
-    for (const name of ['a', 'b', 'c']) ids.add(name, 0);
-    expect(known(ids, ['a', 'b', 'c'], 1)).toEqual(['a', 'b', 'c']);
-    ids.add('d', 1);
-    expect(known(ids, ['a', 'b', 'c', 'd'], 1)).toEqual(['b', 'c', 'd']);
+  test('knows as many as the bound, and with one past it forgets the older half', () => {
+    const ids = new RecentIds(4, Number.POSITIVE_INFINITY);
+    for (const name of ['a', 'b', 'c', 'd']) ids.add(name, 0);
+    expect(known(ids, ['a', 'b', 'c', 'd'], 1)).toEqual(['a', 'b', 'c', 'd']);
+    ids.add('e', 1);
+    expect(known(ids, ['a', 'b', 'c', 'd', 'e'], 1)).toEqual(['c', 'd', 'e']);
   });
 
-  test('never holds more than the bound, however many come', () => {
+  test('never holds more than the bound, and knows the last half of it, however many come', () => {
     const ids = new RecentIds(100, Number.POSITIVE_INFINITY);
-    for (let count = 0; count < 1_000; count += 1) ids.add(`${count}`, count);
-    expect(ids.size).toBe(100);
-    expect(known(ids, ['899', '900', '999'], 1_000)).toEqual(['900', '999']);
+    for (let count = 0; count < 1_000; count += 1) {
+      ids.add(`${count}`, count);
+      expect(ids.size).toBeLessThanOrEqual(100);
+      expect(ids.stored(`${Math.max(0, count - 49)}`, count)).toBeDefined();
+    }
+  });
+
+  test('holds nothing for longer than two windows while others come', () => {
+    const ids = new RecentIds(100, 1_000);
+    for (let now = 0; now < 10_000; now += 100) ids.add(`${now}`, now);
+    expect(ids.size).toBeLessThanOrEqual(20);
+    expect(known(ids, ['8900', '9000', '9900'], 9_950)).toEqual(['9000', '9900']);
   });
 
   test('gives the promise of an id that is on its way, and one that is kept afterwards', async () => {
@@ -39,14 +48,17 @@ describe('RecentIds', () => {
     await expect(ids.stored('a', 0)).resolves.toBeUndefined();
   });
 
-  test('takes an id that it was told to forget, for its whole window', () => {
-    const ids = new RecentIds(2, 1_000);
-    ids.add('a', 0, Promise.resolve());
-    ids.forget('a');
-    expect(ids.stored('a', 1)).toBeUndefined();
-    ids.add('b', 100);
-    ids.add('a', 200);
-    expect(known(ids, ['a', 'b'], 1_150)).toEqual(['a']);
-    expect(known(ids, ['a'], 1_200)).toEqual([]);
-  });
+  test.each(['newer', 'older'])(
+    'takes an id of the %s half again that it was told to forget',
+    (half) => {
+      const ids = new RecentIds(4, 1_000);
+      ids.add('a', 0, Promise.resolve());
+      if (half === 'older') for (const name of ['b', 'c']) ids.add(name, 0);
+      ids.forget('a');
+      expect(ids.stored('a', 1)).toBeUndefined();
+      ids.add('a', 200);
+      expect(known(ids, ['a'], 1_199)).toEqual(['a']);
+      expect(known(ids, ['a'], 1_200)).toEqual([]);
+    },
+  );
 });
