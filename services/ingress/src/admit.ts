@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '@gateway/protocol';
 import { authenticate } from './authenticate.ts';
-import { headerLines } from './header-lines.ts';
+import { countHeaderLines } from './header-lines.ts';
 import type { Access, IncomingRequest } from './incoming-request.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
@@ -30,7 +30,7 @@ function checkFraming({ rawHeaders, headers }: IncomingMessage): void {
   if (rawHeaders.length / 2 > HEADERS_MAX) {
     throw new GatewayError('headers_too_large', `At most ${HEADERS_MAX} headers are taken.`);
   }
-  if (headerLines(rawHeaders, 'host').length !== 1 || !HOST.test(headers.host ?? '')) {
+  if (countHeaderLines(rawHeaders, 'host') !== 1 || !HOST.test(headers.host ?? '')) {
     throw badFraming('Exactly one valid Host header is needed.');
   }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
@@ -42,10 +42,12 @@ function badFraming(message: string): GatewayError {
   return new GatewayError('invalid_request', message, { reason: 'bad_request_framing' });
 }
 
+const MEDIA_TYPE = /^application\/json(; *charset=(utf-8|"utf-8"))?$/i;
+
 /** Bodies are bytes to the server; only their type, exactly, and announced length are judged. */
 export function checkBodyHeaders({ headers }: IncomingMessage, bodyBytesMax: number): void {
   const { 'content-type': mediaType = '', 'content-encoding': encoding } = headers;
-  if (!/^application\/json(; *charset=(utf-8|"utf-8"))?$/i.test(mediaType)) {
+  if (mediaType !== 'application/json' && !MEDIA_TYPE.test(mediaType)) {
     throw new GatewayError('unsupported_media_type', 'Send the body as application/json.');
   }
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {

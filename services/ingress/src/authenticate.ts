@@ -3,7 +3,6 @@ import { GatewayError, type KeyRecord } from '@gateway/protocol';
 import type { KeyDirectory } from './key-directory.ts';
 
 const GOOGLE_PREFIX = /^\/v1(beta\/|\/models\/)/;
-const KEY_HEADERS = ['authorization', 'x-api-key', 'x-goog-api-key'];
 const BEARER = /^bearer ([\x21-\x7e]+)$/i;
 
 /**
@@ -60,7 +59,18 @@ function presentedKey({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): stri
 
 /** The name of a header that may hold a key, in lower case; undefined of any other. */
 function keyHeader(name: string): string | undefined {
-  return KEY_HEADERS.find(
-    (one) => one.length === name.length && (one === name || one === name.toLowerCase()),
-  );
+  switch (name.length) {
+    case 'x-api-key'.length:
+      return asNamed(name, 'x-api-key');
+    case 'authorization'.length:
+      return asNamed(name, 'authorization');
+    case 'x-goog-api-key'.length:
+      return asNamed(name, 'x-goog-api-key');
+    default:
+      return undefined;
+  }
+}
+
+function asNamed(name: string, header: string): string | undefined {
+  return name === header || name.toLowerCase() === header ? header : undefined;
 }

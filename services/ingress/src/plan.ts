@@ -6,6 +6,7 @@ import {
   type ModelRoute,
   type Timeouts,
 } from '@gateway/protocol';
+import { Remembered } from './remembered.ts';
 
 export interface PlannedTarget {
   readonly provider: string;
@@ -19,6 +20,13 @@ export interface Plan {
   /** Whether a call goes on whose client has left. */
   readonly finishesAlone: boolean;
 }
+
+/** Plans that are remembered of a configuration, each for a name of at most so many characters. */
+const PLANS_MAX = 1_000;
+const NAME_LENGTH_MAX = 256;
+
+/** A name leads the same way each time, and finding it anew takes as long as there are routes. */
+const plansOf = new WeakMap<Configuration, Remembered<Plan>>();
 
 /**
  * The plan for a model: the route of exactly that name, else the route of the longest matching
@@ -38,6 +46,19 @@ export function planRequest(
       reason: 'model_not_allowed',
     });
   }
+  if (onlyProvider !== undefined || model.length > NAME_LENGTH_MAX) {
+    return makePlan(configuration, model, onlyProvider);
+  }
+  const plans = plansOf.get(configuration) ?? new Remembered(PLANS_MAX);
+  const known = plans.get(model);
+  if (known !== undefined) return known;
+  const plan = makePlan(configuration, model);
+  plans.set(model, plan);
+  plansOf.set(configuration, plans);
+  return plan;
+}
+
+function makePlan(configuration: Configuration, model: string, onlyProvider?: string): Plan {
   const route = routeOf(configuration, model);
   if (!route) {
     throw new GatewayError('model_not_found', 'No such model is served by this gateway.', {
