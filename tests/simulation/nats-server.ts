@@ -146,7 +146,7 @@ export class NatsServer {
  */
 function isAccepted({ subject, data }: WireMessage): boolean {
   if (parseReplySubject(subject)?.leg !== 'frames') return false;
-  return decodeFrames(data)[0]?.type === 'accepted';
+  return decodeFrames(data).some(({ frames }) => frames[0]?.type === 'accepted');
 }
 
 /** `*` stands for one token, `>` for all that follow. */

@@ -3,6 +3,7 @@
  * faults. `SIMULATION_SEED=17 npx vitest run simulation` runs one again and prints what happened;
  * `SIMULATION_SCHEDULES=100000` runs more.
  */
+import { type CallFrames, decodeFrames, encodeFrames, type Frame } from '@gateway/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import type { RequestState } from '../../services/audit-writer/src/row.ts';
 import { MemoryLimitStore } from '../../services/rate-limiter/src/memory-limit-store.ts';
@@ -137,19 +138,22 @@ function widened(nowMs: () => number): () => number {
 }
 
 const FRAME_SUBJECT = /\.reply\..*\.frames$/;
-const DATA_FRAME = 3;
-const SEQUENCE_AT = 4;
 
 /** Takes the second data frame of each attempt away and numbers those behind it anew. */
 function frameThief() {
-  const framesSeen = new Map<string, number>();
-  return (message: WireMessage): WireMessage | undefined => {
+  const dataSeen = new Map<string, number>();
+  const stealFrom = ({ key, frames }: CallFrames): CallFrames => {
+    const left: Frame[] = [];
+    for (const frame of frames) {
+      const seen = (dataSeen.get(key) ?? 0) + (frame.type === 'data' ? 1 : 0);
+      dataSeen.set(key, seen);
+      if (frame.type === 'data' && seen === 2) continue;
+      left.push(seen >= 2 ? { ...frame, sequence: frame.sequence - 1 } : frame);
+    }
+    return { key, frames: left };
+  };
+  return (message: WireMessage): WireMessage => {
     if (!FRAME_SUBJECT.test(message.subject) || message.data.length === 0) return message;
-    const data = Buffer.from(message.data);
-    const seen = (framesSeen.get(message.subject) ?? 0) + (data[0] === DATA_FRAME ? 1 : 0);
-    framesSeen.set(message.subject, seen);
-    if (data[0] === DATA_FRAME && seen === 2) return undefined;
-    if (seen >= 2) data.writeUInt32LE(data.readUInt32LE(SEQUENCE_AT) - 1, SEQUENCE_AT);
-    return { ...message, data };
+    return { ...message, data: encodeFrames(decodeFrames(message.data).map(stealFrom)) };
   };
 }

@@ -20,9 +20,10 @@ test.for<{ name: string; frames: Frame[] }>([
     ],
   },
 ])('a message with $name', async ({ frames }, { bench }) => {
-  const message = encode(frames);
+  const calls = [{ key: '0199aa00-0000-7000-8000-000000000001.1', frames }];
+  const message = encode(calls);
   await bench.compare(
-    bench('encodeFrames', () => void encode(frames)),
+    bench('encodeFrames', () => void encode(calls)),
     bench('decodeFrames', () => void decode(message)),
   );
 });

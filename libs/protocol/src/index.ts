@@ -106,6 +106,7 @@ export {
   present,
 } from './exact-check.ts';
 export {
+  type CallFrames,
   decodeFrames,
   encodeFrames,
   FRAME_PAYLOAD_BYTES_MAX,
@@ -113,6 +114,8 @@ export {
   FRAMES_MESSAGE_BYTES_MAX,
   type Frame,
   type FrameType,
+  frameBytes,
+  sectionBytes,
 } from './frames.ts';
 export { headers } from './headers.ts';
 export {

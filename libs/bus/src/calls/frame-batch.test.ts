@@ -1,9 +1,9 @@
 import {
-  encodeFrames,
   FRAME_PAYLOAD_BYTES_MAX,
   FRAME_PREFIX_BYTES,
   FRAMES_MESSAGE_BYTES_MAX,
   type Frame,
+  frameBytes,
 } from '@gateway/protocol';
 import { describe, expect, test } from 'vitest';
 import { FrameBatch } from './frame-batch.ts';
@@ -66,7 +66,7 @@ describe('a message', () => {
     const batch = lacksFour();
     expect(batch.fits(4)).toBe(true);
     batch.add(frame('end', 3, 4));
-    expect(encodeFrames(batch.take()).length).toBe(FRAMES_MESSAGE_BYTES_MAX);
+    expect(frameBytes(batch.take())).toBe(FRAMES_MESSAGE_BYTES_MAX);
   });
 
   test('that is full takes no more data', () => {

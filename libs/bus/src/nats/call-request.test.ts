@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { decodeCallRequest, encodeCallRequest } from './call-request.ts';
+import {
+  type CallRequest,
+  checkCallRequest,
+  decodeCallRequests,
+  packCallRequest,
+} from './call-request.ts';
+import { encodePack } from './message-packs.ts';
 
 const opening = {
   requestId: '01890a5d-ac96-774b-bcce-b302099a8057',
@@ -13,19 +19,37 @@ const opening = {
 
 const request = { opening, bodyBytes: 5, value: { model: 'gpt' } };
 
+/** Those that are read where these were written, in one message. */
+function sent(...calls: readonly [request: CallRequest, body?: Uint8Array][]) {
+  const packed = calls.map(([request, body]) => packCallRequest(request, body));
+  return decodeCallRequests(encodePack(packed, 0)).map(checkCallRequest);
+}
+
 describe('the request of a call', () => {
   test.each([
     ['without a trace', request],
     ['with a trace', { ...request, trace: { traceparent: '00-1-2-01' } }],
   ])('is read as it was written %s', (_, request) => {
     const body = Buffer.from('hello');
-    const received = decodeCallRequest(encodeCallRequest(request, body));
-    expect(received.request).toStrictEqual(request);
-    expect(Buffer.from(received.body ?? []).toString()).toBe('hello');
+    const [received] = sent([request, body]);
+    expect(received?.request).toStrictEqual(request);
+    expect(Buffer.from(received?.body ?? []).toString()).toBe('hello');
+  });
+
+  test('travels with others, each with its own body', () => {
+    const other = { ...request, opening: { ...opening, attempt: 2 }, bodyBytes: 0 };
+    const received = sent(
+      [request, Buffer.from('hello')],
+      [other],
+      [request, Buffer.from('world')],
+    );
+    expect(received.map(({ request: { opening: of } }) => of.attempt)).toEqual([1, 2, 1]);
+    const bodies = received.map(({ body }) => body && Buffer.from(body).toString());
+    expect(bodies).toEqual(['hello', undefined, 'world']);
   });
 
   test('may leave its body with the caller', () => {
-    expect(decodeCallRequest(encodeCallRequest(request, undefined)).body).toBeUndefined();
+    expect(sent([request])[0]?.body).toBeUndefined();
   });
 
   test.each([
@@ -37,12 +61,11 @@ describe('the request of a call', () => {
     ['fewer hand-backs than none', { handBacks: -1 }],
   ])('is refused with %s', (_, change) => {
     const broken = { ...request, opening: { ...opening, ...change } as typeof opening };
-    expect(() => decodeCallRequest(encodeCallRequest(broken, undefined))).toThrow(/opening/);
+    expect(() => sent([broken])).toThrow(/opening/);
   });
 
   test('loses fields of its opening that are not known', () => {
     const more = { ...request, opening: { ...opening, more: 1 } };
-    const received = decodeCallRequest(encodeCallRequest(more, undefined));
-    expect(received.request).toStrictEqual(request);
+    expect(sent([more])[0]?.request).toStrictEqual(request);
   });
 });

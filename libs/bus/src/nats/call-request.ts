@@ -1,12 +1,14 @@
 /**
- * The request of a call as one message, without NATS headers: writing, reading and checking them took as
- * long as all else of the opening (measured). What the transport says of the call is beside its value.
+ * The request of a call, without NATS headers: writing, reading and checking them took as long as all
+ * else of the opening (measured). What the transport says of the call is beside its value. Requests of
+ * one turn for one endpoint are one message.
  */
 import { exactOr, fieldsOf, hasFields, isText, isWhole, present } from '@gateway/protocol';
 import { z } from 'zod';
+import type { Message } from '../bus.ts';
 import type { CallOpening } from '../calls/call-messages.ts';
 import type { Carrier } from '../trace-context.ts';
-import { decodeMessage, encodeMessage } from './message-format.ts';
+import { decodePack, type PackedMessage, packedMessage } from './message-packs.ts';
 
 const callRequest = z.object({
   opening: z.object({
@@ -61,8 +63,8 @@ function isOpening(value: unknown): boolean {
 }
 
 /** Throws `internal` where they are too large for a message. */
-export function encodeCallRequest(request: CallRequest, body: Uint8Array | undefined): Uint8Array {
-  return encodeMessage(body === undefined ? { value: request } : { value: request, body });
+export function packCallRequest(request: CallRequest, body: Uint8Array | undefined): PackedMessage {
+  return packedMessage(body === undefined ? { value: request } : { value: request, body });
 }
 
 export interface ReceivedCallRequest {
@@ -71,8 +73,12 @@ export interface ReceivedCallRequest {
   readonly body: Uint8Array | undefined;
 }
 
-/** Throws when the bytes are no request of a call. */
-export function decodeCallRequest(bytes: Uint8Array): ReceivedCallRequest {
-  const { value, body } = decodeMessage(check, bytes);
-  return { request: value, body };
+/** Unchecked, in their order. Throws when the bytes are no pack of requests. */
+export function decodeCallRequests(bytes: Uint8Array): readonly Message<unknown>[] {
+  return decodePack(bytes, 0);
+}
+
+/** Throws when it is no request of a call. */
+export function checkCallRequest({ value, body }: Message<unknown>): ReceivedCallRequest {
+  return { request: check.parse(value), body };
 }

@@ -13,30 +13,35 @@ import { InFlightMap } from '@gateway/runtime';
 import type { Msg } from '@nats-io/transport-node';
 import {
   type CallHandler,
+  type Message,
   PING_INTERVAL_MS,
   type ServeOptions,
   type Subscription,
 } from '../bus.ts';
-import {
-  type CallOpening,
-  callKey,
-  controlMessage,
-  decodeJson,
-  encodeFailure,
-} from '../calls/call-messages.ts';
+import { callKey, controlMessage, decodeJson, encodeFailure } from '../calls/call-messages.ts';
 import { type Arrival, allFull, CallServer } from '../calls/call-server.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
+import { NO_CARRIER } from '../trace-context.ts';
 import { pullBody } from './body-pieces.ts';
-import { decodeCallRequest, encodeCallRequest, type ReceivedCallRequest } from './call-request.ts';
+import {
+  checkCallRequest,
+  decodeCallRequests,
+  packCallRequest,
+  type ReceivedCallRequest,
+} from './call-request.ts';
 import { CallerPacks } from './caller-packs.ts';
 import { drainable } from './drainable.ts';
-import { FrameOutbox } from './frame-outbox.ts';
+import { type FrameAddress, FrameOutboxes } from './frame-outbox.ts';
 import { HandedOverEvents } from './handed-over-events.ts';
 import { isNoResponders } from './message-format.ts';
+import { encodePack } from './message-packs.ts';
 import type { CallsSetup } from './outgoing-calls.ts';
 
-/** Every so many data frames one asks whether somebody receives them. */
-const HOP_EVERY_FRAMES = 16;
+/** Where the frames of a call go, and where it hears that nobody takes them. */
+interface CallAddress extends FrameAddress {
+  readonly requestId: string;
+  readonly attempt: number;
+}
 
 /** What a call hears of its transport, whatever its endpoint. */
 interface OpenCall {
@@ -63,6 +68,7 @@ export class IncomingCalls {
   readonly #calls = new InFlightMap<string, OpenCall>();
   readonly #handedOver: HandedOverEvents;
   readonly #packs: CallerPacks;
+  readonly #outboxes: FrameOutboxes<CallAddress>;
   #subscribed: Promise<void> | undefined;
   #probing = false;
 
@@ -72,6 +78,10 @@ export class IncomingCalls {
     this.#handedOver = new HandedOverEvents(setup.clock);
     const { keeper, turnEnd, identity } = setup;
     this.#packs = new CallerPacks({ keeper, turnEnd, worker: identity.instance });
+    this.#outboxes = new FrameOutboxes(turnEnd, ({ payload, first, asking }) => {
+      const reply = asking && { reply: this.#hop(asking) };
+      keeper.connection?.publish(framesSubject(first), payload, reply);
+    });
     setup.keeper.listen({
       restored: () => this.#tellBroken(),
       lost: () => {
@@ -149,24 +159,33 @@ export class IncomingCalls {
 
   /** One empty message to each caller, which it ignores. */
   #probeCallers(): void {
-    const { identity, keeper } = this.#setup;
+    const { keeper } = this.#setup;
     const probed = new Set<string>();
     for (const { machine, caller } of this.#calls.values()) {
       if (probed.has(caller)) continue;
       probed.add(caller);
-      const { requestId: request, attempt } = machine;
-      keeper.connection?.publish(
-        subjects.reply({ ingress: caller, request, attempt, leg: 'frames' }),
-        undefined,
-        { reply: subjects.hop(identity.instance, caller, request, attempt) },
-      );
+      const { requestId, attempt } = machine;
+      const call = { caller, requestId, attempt };
+      keeper.connection?.publish(framesSubject(call), undefined, { reply: this.#hop(call) });
     }
   }
 
   #arrived(server: Pick<CallServer<never, never>, 'arrive'>, message: Msg): void {
     try {
-      const received = decodeCallRequest(message.data);
-      const { opening, value, trace = {} } = received.request;
+      for (const one of decodeCallRequests(message.data)) this.#arrivedOne(server, message, one);
+    } catch (error) {
+      this.#setup.logger?.error({ error }, 'unreadable calls');
+    }
+  }
+
+  #arrivedOne(
+    server: Pick<CallServer<never, never>, 'arrive'>,
+    message: Msg,
+    one: Message<unknown>,
+  ): void {
+    try {
+      const received = checkCallRequest(one);
+      const { opening, value, trace = NO_CARRIER } = received.request;
       server.arrive({
         opening,
         value,
@@ -180,29 +199,25 @@ export class IncomingCalls {
   }
 
   #port({ request: { opening, bodyBytes }, body }: ReceivedCallRequest): IncomingCallPort {
-    const { mux, recorder, turnEnd } = this.#setup;
-    const { requestId: request, attempt, caller: ingress } = opening;
-    const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
-    const hop = this.#hop(opening);
-    const outbox = new FrameOutbox(turnEnd, (frames) => {
-      this.#sendFrames(subject, frames, frames.some(asksForReceiver) ? hop : undefined);
-    });
+    const { mux, recorder } = this.#setup;
+    const { requestId, attempt, caller } = opening;
+    const key = callKey(requestId, attempt);
+    const outbox = this.#outboxes.open({ caller, key, requestId, attempt });
     return {
       sendFrame: (frame) => outbox.send(frame),
       extendData: (bytes) => outbox.extendData(bytes),
       publishForCaller: (event, json, sequence) => {
-        const pack = this.#packs.add(ingress, event, json);
-        this.#handedOver.add({ event, caller: ingress, sequence: sequence + 1 });
+        const pack = this.#packs.add(caller, event, json);
+        this.#handedOver.add({ event, caller, sequence: sequence + 1 });
         return pack;
       },
       record: (event) => recorder.record(event),
       body: async (signal) => {
         if (bodyBytes === 0) return new Uint8Array(0);
         if (body !== undefined) return body;
-        const address = { caller: ingress, requestId: request, attempt, bodyBytes };
-        return pullBody(mux, address, signal());
+        return pullBody(mux, { caller, requestId, attempt, bodyBytes }, signal());
       },
-      closed: () => this.#calls.delete(callKey(request, attempt)),
+      closed: () => this.#calls.delete(key),
     };
   }
 
@@ -214,9 +229,7 @@ export class IncomingCalls {
     const lost = new GatewayError('worker_lost', 'The worker of this request was lost.');
     const payload = encodeFailure(lost);
     for (const { caller, requestId, attempt, sequence } of this.#broken.splice(0)) {
-      const address = { ingress: caller, request: requestId, attempt, leg: 'frames' } as const;
-      const frame = { type: 'error', attempt, sequence, payload } as const;
-      this.#sendFrames(subjects.reply(address), [frame], undefined);
+      this.#sendError({ caller, requestId, attempt }, sequence, payload);
     }
   }
 
@@ -231,20 +244,22 @@ export class IncomingCalls {
     }
   }
 
-  #hop({ caller, requestId, attempt }: CallOpening): string {
+  #hop({ caller, requestId, attempt }: Omit<CallAddress, 'key'>): string {
     return subjects.hop(this.#setup.identity.instance, caller, requestId, attempt);
   }
 
-  #sendFrames(subject: string, frames: readonly Frame[], reply: string | undefined): void {
-    const connection = this.#setup.keeper.connection;
-    if (connection === undefined) return;
-    connection.publish(subject, encodeFrames(frames), reply === undefined ? {} : { reply });
+  /** Of a call that has no outbox. */
+  #sendError(address: Omit<CallAddress, 'key'>, sequence: number, payload: Uint8Array): void {
+    const { requestId, attempt } = address;
+    const frames: Frame[] = [{ type: 'error', attempt, sequence, payload }];
+    const message = encodeFrames([{ key: callKey(requestId, attempt), frames }]);
+    this.#setup.keeper.connection?.publish(framesSubject(address), message);
   }
 
   /** Without an echo it reaches another member of the group, or comes back as no responders. */
   #handBack(subject: string, { request, body }: ReceivedCallRequest): void {
     const opening = { ...request.opening, handBacks: request.opening.handBacks + 1 };
-    const payload = encodeCallRequest({ ...request, opening }, body);
+    const payload = encodePack([packCallRequest({ ...request, opening }, body)], 0);
     this.#setup.keeper.connection?.publish(subject, payload, { reply: this.#hop(opening) });
   }
 
@@ -275,12 +290,11 @@ export class IncomingCalls {
       return;
     }
     // For a caller that is gone this reaches nobody either, and nobody answers.
-    const subject = subjects.reply({ ingress, request, attempt, leg: 'frames' });
-    const payload = encodeFailure(allFull());
-    this.#sendFrames(subject, [{ type: 'error', attempt, sequence: 0, payload }], undefined);
+    const call = { caller: ingress, requestId: request, attempt };
+    this.#sendError(call, 0, encodeFailure(allFull()));
   }
 }
 
-function asksForReceiver({ type, sequence }: Frame): boolean {
-  return type !== 'data' || sequence % HOP_EVERY_FRAMES === 0;
+function framesSubject({ caller, requestId, attempt }: Omit<CallAddress, 'key'>): string {
+  return subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' });
 }

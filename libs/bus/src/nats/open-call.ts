@@ -20,11 +20,15 @@ type Listening = Pick<
   'receive' | 'acknowledged' | 'noResponders' | 'workerLost' | 'busLost'
 >;
 
+const NO_CALLS: readonly OpenCall[] = [];
+
 /** One call of a caller. Thousands may be open, so it is one object, without a closure of its own. */
 export class OpenCall implements OutgoingCallPort {
   readonly key: string;
   /** A body that did not fit into the request. */
   readonly body: Uint8Array | undefined;
+  /** Calls that travel in one message with this one, the first of them, until a worker has that. */
+  companions: readonly OpenCall[] = NO_CALLS;
   readonly #parts: OpenCallsParts;
   #machine: Listening | undefined;
   #worker: string | undefined;
@@ -59,7 +63,14 @@ export class OpenCall implements OutgoingCallPort {
     this.#stopWaiting = this.#parts.acknowledgements.wait(pack, this.machine);
   }
 
+  /** Nobody serves the endpoint that the message went to. */
+  noResponders(): void {
+    for (const { machine } of this.companions) machine.noResponders();
+    this.machine.noResponders();
+  }
+
   accepted(worker: string): void {
+    this.companions = NO_CALLS;
     this.#worker = worker;
     this.#watchPlace = this.#parts.liveness.watch(worker, this.machine);
   }

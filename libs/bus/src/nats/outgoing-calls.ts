@@ -33,15 +33,17 @@ import { OutgoingCallMachine } from '../calls/outgoing-call.ts';
 import { WindowPool } from '../calls/window-pool.ts';
 import { activeCarrier, type Carrier } from '../trace-context.ts';
 import { answerPiece, pullTimeMaxMs } from './body-pieces.ts';
-import { type CallRequest, encodeCallRequest } from './call-request.ts';
+import { type CallRequest, packCallRequest } from './call-request.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { storedSequence } from './event-publisher.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import { isNoResponders } from './message-format.ts';
+import { encodePack, type PackedMessage } from './message-packs.ts';
 import { OpenCall, type OpenCallsParts } from './open-call.ts';
 import { PackAcknowledgements } from './pack-acknowledgements.ts';
 import type { RequestMux } from './request-mux.ts';
 import type { TurnEnd } from './turn-end.ts';
+import { TurnPacks } from './turn-packs.ts';
 import { WorkerLiveness } from './worker-liveness.ts';
 
 export interface CallsSetup {
@@ -56,12 +58,22 @@ export interface CallsSetup {
 
 const ACKNOWLEDGEMENT: ReplyLeg = 'acknowledgement';
 
+/** A call on its way to whoever serves the subject. */
+interface LeavingCall {
+  readonly subject: string;
+  readonly packed: PackedMessage;
+  readonly open: OpenCall;
+  readonly requestId: string;
+  readonly attempt: number;
+}
+
 export class OutgoingCalls {
   readonly #setup: CallsSetup;
   readonly #windows = new WindowPool();
   readonly #calls = new InFlightMap<string, OpenCall>();
   readonly #acknowledgements = new PackAcknowledgements();
   readonly #parts: OpenCallsParts;
+  readonly #leaving: TurnPacks<LeavingCall>;
   readonly #repliesPrefixLength: number;
   #subscribed = false;
 
@@ -75,6 +87,8 @@ export class OutgoingCalls {
       sendControl: (worker, message) => this.#sendControl(worker, message),
       closed: ({ key }) => this.#calls.delete(key),
     };
+    const isSameWay = (one: LeavingCall, other: LeavingCall) => one.subject === other.subject;
+    this.#leaving = new TurnPacks(setup.turnEnd, isSameWay, (calls) => this.#send(calls));
     setup.keeper.listen({
       lost: () => {
         for (const { machine } of [...this.#calls.values()]) machine.busLost();
@@ -88,8 +102,7 @@ export class OutgoingCalls {
     { requestId, attempt, deadlineAt }: CallOptions,
   ): OutgoingCall<Head> {
     const { keeper, clock, identity } = this.#setup;
-    const connection = keeper.require();
-    this.#subscribeOnce(connection);
+    this.#subscribeOnce(keeper.require());
     const key = callKey(requestId, attempt);
     if (this.#calls.has(key)) throw new Error(`call ${key} is open already`);
     const inline = body === undefined || body.length <= INLINE_BODY_BYTES_MAX;
@@ -106,7 +119,7 @@ export class OutgoingCalls {
       handBacks: 0,
     };
     const request = { opening, bodyBytes: body?.length ?? 0, trace: activeTrace(), value };
-    const payload = this.#encode(request, inline ? body : undefined);
+    const packed = this.#pack(request, inline ? body : undefined);
     const open = new OpenCall(key, inline ? undefined : body, this.#parts);
     const machine = new OutgoingCallMachine<Head>({
       head: endpoint.head,
@@ -117,20 +130,33 @@ export class OutgoingCalls {
     });
     open.machine = machine;
     this.#calls.set(key, open);
-    try {
-      connection.publish(endpoint.subject, payload, {
-        reply: subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' }),
-      });
-    } catch (error) {
-      this.#setup.logger?.warn({ error }, 'call not sent');
-      machine.busLost();
-    }
+    this.#leaving.add({ subject: endpoint.subject, packed, open, requestId, attempt });
     return machine;
   }
 
-  #encode(request: CallRequest, body: Uint8Array | undefined): Uint8Array {
+  /** Calls of one turn for one subject. That nobody serves it is said to the first, for all. */
+  #send(calls: readonly LeavingCall[]): void {
+    const [first, ...others] = calls;
+    if (first === undefined) return;
+    const { subject, requestId: request, attempt, open } = first;
+    open.companions = others.map((other) => other.open);
+    const { keeper, identity, logger } = this.#setup;
+    const payload = encodePack(
+      calls.map(({ packed }) => packed),
+      0,
+    );
+    const address = { ingress: identity.instance, request, attempt, leg: 'frames' } as const;
     try {
-      return encodeCallRequest(request, body);
+      keeper.require().publish(subject, payload, { reply: subjects.reply(address) });
+    } catch (error) {
+      logger?.warn({ error }, 'calls not sent');
+      for (const call of calls) call.open.machine.busLost();
+    }
+  }
+
+  #pack(request: CallRequest, body: Uint8Array | undefined): PackedMessage {
+    try {
+      return packCallRequest(request, body);
     } catch (error) {
       this.#windows.close(request.opening.windowBytes);
       throw error;
@@ -164,7 +190,7 @@ export class OutgoingCalls {
   }
 
   #received(message: Msg): void {
-    // `<request>.<attempt>.<leg>`, of which the first two are the key of the call, or of the pack.
+    // `<request>.<attempt>.<leg>`, of which the first two are the key of a call, or of a publish.
     const { subject } = message;
     const legAt = subject.lastIndexOf('.');
     const key = subject.slice(this.#repliesPrefixLength, legAt);
@@ -173,17 +199,21 @@ export class OutgoingCalls {
       return;
     }
     if (isNoResponders(message)) {
-      this.#calls.get(key)?.machine.noResponders();
+      this.#calls.get(key)?.noResponders();
       return;
     }
-    for (const frame of decodeFrames(message.data)) {
-      // Closed by a frame before it, a call is late for the next.
-      const call = this.#calls.get(key);
-      if (call === undefined) this.#receivedLate(frame, key.slice(0, key.lastIndexOf('.')));
-      // Data is kept, and must not keep the whole read buffer of the socket.
-      else if (frame.type !== 'data') call.machine.receive(frame);
-      else call.machine.receive({ ...frame, payload: Buffer.from(frame.payload) });
+    for (const { key: called, frames } of decodeFrames(message.data)) {
+      for (const frame of frames) this.#receivedFrame(called, frame);
     }
+  }
+
+  #receivedFrame(key: string, frame: Frame): void {
+    // Closed by a frame before it, a call is late for the next.
+    const call = this.#calls.get(key);
+    if (call === undefined) this.#receivedLate(frame, key.slice(0, key.lastIndexOf('.')));
+    // Data is kept, and must not keep the whole read buffer of the socket.
+    else if (frame.type !== 'data') call.machine.receive(frame);
+    else call.machine.receive({ ...frame, payload: Buffer.from(frame.payload) });
   }
 
   /** JetStream's refusal of the worker's publish may come as late, so what was spent is recorded here. */

@@ -44,6 +44,46 @@ export function callFailureCases(peers: Peers): void {
       expect(performance.now() - startedAt).toBeLessThan(500);
     });
 
+    test('each of several calls in one turn hears that nobody serves it', async () => {
+      const ingress = await peers.connect('ingress');
+      const endpoint = inferenceEndpoint(newProvider());
+      const calls = Array.from({ length: 20 }, () => {
+        const requestId = newRequestId();
+        const value = inferenceRequest('demo', requestId);
+        return ingress.call(endpoint, { value }, callOptions(requestId));
+      });
+      for (const frames of await Promise.all(calls.map((call) => collect(call)))) {
+        expect(frames).toHaveLength(1);
+        expect(errorOf(frames).code).toBe('no_responders');
+      }
+    });
+
+    test('of calls in one turn a worker takes those that it has room for', async () => {
+      const endpoint = inferenceEndpoint(newProvider());
+      const ingress = await peers.connect('ingress');
+      const release = Promise.withResolvers<void>();
+      for (const concurrencyMax of [3, 5]) {
+        const worker = await peers.connect('provider-worker');
+        const handler: Handler = async (incoming) => {
+          incoming.accept();
+          await release.promise;
+          await incoming.fail(new GatewayError('shutting_down', 'Enough.'));
+        };
+        await worker.serve(endpoint, handler, { concurrencyMax });
+      }
+      const calls = Array.from({ length: 8 }, () => {
+        const requestId = newRequestId();
+        const value = inferenceRequest('demo', requestId);
+        return ingress.call(endpoint, { value }, callOptions(requestId));
+      });
+      await Promise.all(calls.map((call) => call[Symbol.asyncIterator]().next()));
+      const taken = calls.map(({ worker }) => worker);
+      const counts = [...new Set(taken)].map((one) => taken.filter((it) => it === one).length);
+      expect(counts.sort()).toEqual([3, 5]);
+      release.resolve();
+      for (const call of calls) expect(errorOf(await collect(call)).code).toBe('shutting_down');
+    });
+
     test('a call not accepted in time ends, and accepting it later is refused', async () => {
       const late = Promise.withResolvers<GatewayError>();
       const proceed = Promise.withResolvers<void>();

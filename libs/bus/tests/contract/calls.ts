@@ -205,6 +205,22 @@ export function callCases(peers: Peers): void {
       expect(frames.map(({ type }) => type)).toEqual(['accepted', 'head', 'end']);
     });
 
+    test('answers each of many calls that begin in one turn', async () => {
+      const { call } = await servedBy(peers, async (incoming) => {
+        incoming.accept();
+        incoming.head(HEAD);
+        await incoming.data(Buffer.from(incoming.requestId));
+        await incoming.end(attempted(incoming.requestId));
+      });
+      const requests = Array.from({ length: 50 }, () => newRequestId());
+      const answers = await Promise.all(requests.map((requestId) => collect(call(requestId))));
+      for (const [index, requestId] of requests.entries()) {
+        const frames = answers[index] as ReplyFrame<InferenceHead>[];
+        expect(bytesOf(frames).toString()).toBe(requestId);
+        expect(frames.at(-1)).toMatchObject({ type: 'end', event: { requestId } });
+      }
+    });
+
     test('keeps the attempts of one request apart', async () => {
       const endpoint = inferenceEndpoint(newProvider());
       const ingress = await peers.connect('ingress');
