@@ -29,8 +29,8 @@ import { temporaryDirectory } from './in-process-fixture.ts';
 
 const ask = { value: { configurationRevision: 'r' } };
 
-async function openPeers() {
-  const hub = await openInProcessHub({ directory: await temporaryDirectory() });
+async function openPeers(freezesValues = false) {
+  const hub = await openInProcessHub({ directory: await temporaryDirectory(), freezesValues });
   onTestFinished(() => hub.close());
   const ingress = hub.connect({ service: 'ingress', instance: newInstanceId() }) as InProcessBus;
   const worker = hub.connect({ service: 'provider-worker', instance: newInstanceId() });
@@ -111,21 +111,69 @@ describe('the buses of one process', () => {
     expect(seen).toEqual([undefined]);
   });
 
-  test('values are copied and bodies are not', async () => {
+  test('values and bodies are handed over as they are', async () => {
     const { ingress, worker } = await openPeers();
     const endpoint = modelsEndpoint('demo');
-    const models = [{ id: 'demo' }];
+    const answer = { models: [{ id: 'demo' }] };
     const body = Buffer.from('body');
-    let received: Uint8Array | undefined;
+    let received: Message<ModelsRequest> | undefined;
     const respond = async (message: Message<ModelsRequest>) => {
-      received = message.body;
-      return { value: { models } };
+      received = message;
+      return { value: answer };
     };
     await worker.respond(endpoint, respond, { concurrencyMax: 1 });
     const reply = await ingress.request(endpoint, { ...ask, body }, { timeoutMs: 5_000 });
-    expect(received).toBe(body);
-    expect(reply.value.models).toEqual(models);
-    expect(reply.value.models[0]).not.toBe(models[0]);
+    expect(received?.value).toBe(ask.value);
+    expect(received?.body).toBe(body);
+    expect(reply.value).toBe(answer);
+  });
+
+  test('a call hands over its request, head and event as they are', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = inferenceEndpoint('demo');
+    const requestId = newRequestId();
+    const value = inferenceRequest('demo', requestId);
+    const event = attempted(requestId);
+    let received: InferenceRequest | undefined;
+    const handler: CallHandler<InferenceRequest, InferenceHead> = async (incoming) => {
+      received = incoming.request;
+      incoming.accept();
+      incoming.head(HEAD);
+      await incoming.end(event);
+    };
+    await worker.serve(endpoint, handler, { concurrencyMax: 1 });
+    const frames = await collect(ingress.call(endpoint, { value }, callOptions(requestId)));
+    expect(received).toBe(value);
+    const [, head, end] = frames;
+    expect(head?.type === 'head' && head.head).toBe(HEAD);
+    expect(end?.type === 'end' && end.event).toBe(event);
+  });
+
+  test('who changes a value that was handed over is found where values are frozen', async () => {
+    const { ingress, worker } = await openPeers(true);
+    const endpoint = modelsEndpoint('demo');
+    const kept = { models: [{ id: 'demo' }] };
+    const respond = async ({ value }: Message<ModelsRequest>) => {
+      value.configurationRevision = 'mine';
+      return { value: kept };
+    };
+    await worker.respond(endpoint, respond, { concurrencyMax: 1 });
+    const value = { configurationRevision: 'r' };
+    const request = ingress.request(endpoint, { value }, { timeoutMs: 5_000 });
+    expect((await rejection(request)).code).toBe('internal');
+    expect(value.configurationRevision).toBe('r');
+  });
+
+  test('an error of a call keeps its detail for those who threw it', async () => {
+    const { ingress, worker } = await openPeers();
+    const endpoint = inferenceEndpoint('demo');
+    const thrown = new GatewayError('unknown_target', 'Not mine.', { detail: 'a secret' });
+    await worker.serve(endpoint, () => Promise.reject(thrown), { concurrencyMax: 1 });
+    const requestId = newRequestId();
+    const value = inferenceRequest('demo', requestId);
+    const frames = await collect(ingress.call(endpoint, { value }, callOptions(requestId)));
+    expect(errorOf(frames)).toMatchObject({ code: 'unknown_target', message: 'Not mine.' });
+    expect(errorOf(frames).facts).toEqual({});
   });
 
   test('two that keep each other busy let timers run', async () => {

@@ -9,7 +9,7 @@ import { busContract } from './contract/contract-suite.ts';
 
 async function openFixture(): Promise<BusFixture> {
   const directory = await mkdtemp(join(tmpdir(), 'gateway-bus-'));
-  const hub = await openInProcessHub({ directory });
+  const hub = await openInProcessHub({ directory, freezesValues: true });
   return {
     connect: async (service) => hub.connect({ service, instance: newInstanceId() }),
     kill: async (bus) => (bus as InProcessBus).close(),

@@ -22,7 +22,11 @@ beforeEach(async () => {
   stopping = new AbortController();
   const directory = await mkdtemp(join(tmpdir(), 'gateway-all-in-one-'));
   resources.defer(() => rm(directory, { recursive: true }));
-  const hub = await openInProcessHub({ directory: join(directory, 'bus'), logger });
+  const hub = await openInProcessHub({
+    directory: join(directory, 'bus'),
+    logger,
+    freezesValues: true,
+  });
   resources.defer(() => hub.close());
   bus = resources.use(hub.connect({ service: 'audit-writer', instance: newInstanceId() }));
   audit = resources.use(

@@ -39,7 +39,7 @@ beforeEach(async () => {
   cleanUp = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'gateway-audit-'));
   cleanUp.defer(() => rmSync(directory, { recursive: true, force: true }));
-  const hub = await openInProcessHub({ directory, durability: 'process' });
+  const hub = await openInProcessHub({ directory, durability: 'process', freezesValues: true });
   cleanUp.defer(() => hub.close());
   connect = (service) => hub.connect({ service, instance: newInstanceId() });
   ingress = cleanUp.use(connect('ingress'));

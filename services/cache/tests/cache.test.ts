@@ -34,7 +34,7 @@ describe('startCache', () => {
     resources = new AsyncDisposableStack();
     const directory = await mkdtemp(join(tmpdir(), 'gateway-cache-'));
     resources.defer(() => rm(directory, { recursive: true }));
-    const hub = await openInProcessHub({ directory, durability: 'process' });
+    const hub = await openInProcessHub({ directory, durability: 'process', freezesValues: true });
     resources.defer(() => hub.close());
     connect = (service) => hub.connect({ service, instance: newInstanceId() });
   });

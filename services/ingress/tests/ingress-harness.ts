@@ -167,7 +167,11 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const directory = await mkdtemp(join(tmpdir(), 'ingress-'));
   const filePath = join(directory, 'gateway.yaml');
   await writeFile(filePath, options.file ?? FILE);
-  const hub = await openInProcessHub({ directory: join(directory, 'bus'), durability: 'process' });
+  const hub = await openInProcessHub({
+    directory: join(directory, 'bus'),
+    durability: 'process',
+    freezesValues: true,
+  });
   // What is registered last is done first: the ingress stops before its bus.
   onTestFinished(async () => {
     await hub.close();

@@ -103,7 +103,7 @@ interface Network extends AsyncDisposable {
 
 async function openInProcess(): Promise<Network> {
   const directory = await mkdtemp(join(tmpdir(), 'provider-worker-'));
-  const hub = await openInProcessHub({ directory, durability: 'process' });
+  const hub = await openInProcessHub({ directory, durability: 'process', freezesValues: true });
   return {
     connect: async (service) => hub.connect({ service, instance: newInstanceId() }),
     async [Symbol.asyncDispose]() {

@@ -27,7 +27,7 @@ describe('startRateLimiter', () => {
     resources = new AsyncDisposableStack();
     const directory = await mkdtemp(join(tmpdir(), 'gateway-rate-limiter-'));
     resources.defer(() => rm(directory, { recursive: true }));
-    const hub = await openInProcessHub({ directory, durability: 'process' });
+    const hub = await openInProcessHub({ directory, durability: 'process', freezesValues: true });
     resources.defer(() => hub.close());
     connect = (service) => hub.connect({ service, instance: newInstanceId() });
   });

@@ -82,6 +82,15 @@ export interface End {
   readonly event: AttemptedEvent;
   /** Under which the caller hears whether the event is stored, where it came with others. */
   readonly pack?: string | undefined;
+  /** The event as it was published, where whoever makes the frame has it. */
+  readonly json?: string;
+}
+
+export interface Failure {
+  readonly error: GatewayError;
+  /** What was spent, where the provider was called. */
+  readonly event?: AttemptedEvent | undefined;
+  readonly pack?: string | undefined;
 }
 
 const end = exactOr<End>(
@@ -139,12 +148,6 @@ export function encodeFailure(
   return encodeJson({ error: errorToWire(error), event, pack });
 }
 
-export interface Failure {
-  readonly error: GatewayError;
-  readonly event?: AttemptedEvent;
-  readonly pack?: string | undefined;
-}
-
 export function decodeFailure(frame: Frame): Failure {
   const { error, event, pack } = decodeJson(failure, frame.payload);
   return { error: errorFromWire(error), ...(event !== undefined && { event, pack }) };
@@ -159,17 +162,13 @@ export function answerToLateFrame(
   requestId: string,
 ): { worker: string; message: ControlMessage } | undefined {
   if (frame.type !== 'accepted') return undefined;
+  return { worker: decodeAccepted(frame), message: tooLate(requestId, frame.attempt) };
+}
+
+/** To a worker that accepted a call which is no longer open. */
+export function tooLate(requestId: string, attempt: number): ControlMessage {
   const reason = new GatewayError('deadline_exceeded', 'The call was accepted too late.');
-  return {
-    worker: decodeAccepted(frame),
-    message: {
-      type: 'cancel',
-      requestId,
-      attempt: frame.attempt,
-      reason: errorToWire(reason),
-      abandoned: true,
-    },
-  };
+  return { type: 'cancel', requestId, attempt, reason: errorToWire(reason), abandoned: true };
 }
 
 /** What a worker spent on a call that is no longer open here, if the frame says it. */

@@ -5,7 +5,7 @@
 import { GatewayError, type StreamEndpoint, toGatewayError } from '@gateway/protocol';
 import { type CallHandler, HAND_BACK_MAX, type ServeOptions } from '../bus.ts';
 import { type Carrier, runInConsumerSpan } from '../trace-context.ts';
-import { type CallOpening, encodeFailure } from './call-messages.ts';
+import type { CallOpening } from './call-messages.ts';
 import type { Clock } from './clock.ts';
 import { IncomingCallMachine, type IncomingCallPort } from './incoming-call.ts';
 import { WorkSlots } from './work-slots.ts';
@@ -30,7 +30,11 @@ export interface CallServerSetup<Request, Head> {
   /** Whether the clock means to callers what it says. A server that cannot read their times takes no call. */
   readonly isClockRight: () => boolean;
   /** Called before the handler runs, so that control messages find the call. */
-  opened(call: IncomingCallMachine<Request, Head>, opening: CallOpening): void;
+  opened(
+    call: IncomingCallMachine<Request, Head>,
+    opening: CallOpening,
+    port: IncomingCallPort,
+  ): void;
   /** The handler left its event unpublished or did not end its call: for the log. */
   failed(error: unknown): void;
 }
@@ -84,7 +88,7 @@ export class CallServer<Request, Head> {
       this.#sendFailure(arrival, toGatewayError(error));
       return;
     }
-    opened(call, opening);
+    opened(call, opening, port);
     try {
       await runInConsumerSpan(endpoint, arrival.carrier, () => handler(call));
       if (call.isClosed) return;
@@ -97,9 +101,9 @@ export class CallServer<Request, Head> {
   }
 
   #sendFailure({ opening, port }: Arrival, error: GatewayError): void {
-    const payload = encodeFailure(error);
+    const { attempt } = opening;
     try {
-      port.sendFrame({ type: 'error', attempt: opening.attempt, sequence: 0, payload });
+      port.sendFrame({ type: 'error', attempt, sequence: 0, content: { error } });
     } catch (unsent) {
       this.#setup.failed(unsent);
     }

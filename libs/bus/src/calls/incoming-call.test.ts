@@ -8,6 +8,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { attempted, HEAD, rejection } from '../../tests/contract/sample-messages.ts';
 import { ManualClock } from '../../tests/manual-clock.ts';
+import { encodeFrame } from './call-frames.ts';
 import { decodeFailure } from './call-messages.ts';
 import { IncomingCallMachine, ORPHANED_EVENT_RETRY_MS } from './incoming-call.ts';
 
@@ -38,7 +39,8 @@ function offered({
     worker: 'w1',
     clock,
     port: {
-      sendFrame: (frame) => {
+      sendFrame: (sent) => {
+        const frame = encodeFrame(sent);
         if (frame.payload.length > frameBytesMax) throw new RangeError('too large');
         frames.push({ ...frame, payload: Buffer.from(frame.payload) });
       },

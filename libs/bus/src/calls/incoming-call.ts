@@ -16,19 +16,12 @@ import {
   type AttemptedEvent,
   errorFromWire,
   FRAME_PAYLOAD_BYTES_MAX,
-  type Frame,
   type FrameType,
   GatewayError,
 } from '@gateway/protocol';
 import type { IncomingCall } from '../bus.ts';
-import {
-  type CallOpening,
-  type ControlMessage,
-  encodeAccepted,
-  encodeEnd,
-  encodeFailure,
-  encodeJson,
-} from './call-messages.ts';
+import type { CallFrame, FrameContents } from './call-frames.ts';
+import type { CallOpening, ControlMessage } from './call-messages.ts';
 import type { Clock } from './clock.ts';
 
 /** How often an event that no caller answers for is tried again. */
@@ -40,7 +33,7 @@ export interface IncomingCallPort {
    * To the caller, in order: `accepted` and terminal frames with all before them at once, others at the
    * end of this turn of the event loop at the latest. Throws when a terminal frame is too large.
    */
-  sendFrame(frame: Frame): void;
+  sendFrame(frame: CallFrame): void;
   /**
    * Adds to the data frame that was sent last. False when that is under way already, was no data, or
    * has no room.
@@ -84,6 +77,8 @@ interface WaitingData {
 function misuse(detail: string): GatewayError {
   return new GatewayError('internal', 'The gateway failed to handle this request.', { detail });
 }
+
+const DONE = Promise.resolve();
 
 export class IncomingCallMachine<Request, Head> implements IncomingCall<Request, Head> {
   readonly request: Request;
@@ -156,13 +151,13 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
       throw new GatewayError('deadline_exceeded', 'The request was delivered too late.');
     }
     this.#phase = 'accepted';
-    this.#send('accepted', encodeAccepted(this.#setup.worker));
+    this.#send('accepted', this.#setup.worker);
   }
 
   head(head: Head): void {
     if (this.#phase !== 'accepted') throw misuse(`head() in phase ${this.#phase}`);
     this.#phase = 'streaming';
-    this.#send('head', encodeJson(head));
+    this.#send('head', head);
   }
 
   data(bytes: Uint8Array): Promise<void> | undefined {
@@ -185,17 +180,12 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     return promise;
   }
 
-  async end(event: AttemptedEvent): Promise<void> {
-    while (this.#waiting.length > 0) await this.#dataDone();
-    if (this.#dataLost) return this.fail(this.#stopReason ?? misuse('data was not sent'), event);
-    if (this.#phase === 'closed') return;
-    if (this.#phase !== 'streaming') throw misuse(`end() in phase ${this.#phase}`);
-    await this.#terminate('end', event, (pack, json) => encodeEnd(event, pack, json));
+  end(event: AttemptedEvent): Promise<void> {
+    return this.#waiting.length > 0 ? this.#endBehindData(event) : this.#end(event);
   }
 
-  async fail(error: GatewayError, event?: AttemptedEvent): Promise<void> {
-    if (this.#phase === 'closed') return;
-    await this.#terminate('error', event, (pack) => encodeFailure(error, event, pack));
+  fail(error: GatewayError, event?: AttemptedEvent): Promise<void> {
+    return this.#phase === 'closed' ? DONE : this.#terminate(error, event);
   }
 
   /** A control message of the caller. */
@@ -281,32 +271,46 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     }
   }
 
+  async #endBehindData(event: AttemptedEvent): Promise<void> {
+    while (this.#waiting.length > 0) await this.#dataDone();
+    await this.#end(event);
+  }
+
+  #end(event: AttemptedEvent): Promise<void> {
+    if (this.#dataLost) return this.fail(this.#stopReason ?? misuse('data was not sent'), event);
+    if (this.#phase === 'closed') return DONE;
+    if (this.#phase !== 'streaming') return Promise.reject(misuse(`end() in phase ${this.#phase}`));
+    return this.#terminate(undefined, event);
+  }
+
+  /** Without an error it is the end. */
   async #terminate(
-    type: FrameType,
+    error: GatewayError | undefined,
     event: AttemptedEvent | undefined,
-    payload: (pack: string | undefined, json: string) => Uint8Array,
   ): Promise<void> {
-    const orphaned = this.#orphaned;
+    const { port } = this.#setup;
     this.#phase = 'closed';
     this.#callOffDeadline();
     if (this.#waiting.length > 0) {
       this.#dropWaiting(misuse('the call was ended before its data was sent'));
     }
     let isWithCaller = false;
-    let pack: string | undefined;
     try {
-      const json = JSON.stringify(event);
-      if (event !== undefined && !orphaned) {
-        pack = this.#setup.port.publishForCaller(event, json, this.#sequence);
+      let pack: string | undefined;
+      let json = '';
+      if (event !== undefined && !this.#orphaned) {
+        json = JSON.stringify(event);
+        pack = port.publishForCaller(event, json, this.#sequence);
         isWithCaller = true;
       }
-      this.#send(type, payload(pack, json));
-    } catch (error) {
+      if (error !== undefined) this.#send('error', { error, event, pack });
+      else if (event !== undefined) this.#send('end', { event, pack, json });
+    } catch (thrown) {
       // The event is too large for a message: the caller must still hear an end.
-      const detail = `the terminal frame was not sent: ${String(error)}`;
-      this.#send('error', encodeFailure(misuse(detail)));
+      const detail = `the terminal frame was not sent: ${String(thrown)}`;
+      this.#send('error', { error: misuse(detail) });
     } finally {
-      this.#setup.port.closed();
+      port.closed();
     }
     if (event !== undefined && !isWithCaller) await this.#recordOrphaned(event);
   }
@@ -327,12 +331,12 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     if (!this.#setup.port.extendData(bytes)) this.#send('data', bytes);
   }
 
-  #send(type: FrameType, payload: Uint8Array): void {
+  #send<Type extends FrameType>(type: Type, content: FrameContents<Head>[Type]): void {
     const sequence = this.#sequence;
     this.#sequence += 1;
     if (this.#orphaned) return;
     try {
-      this.#setup.port.sendFrame({ type, attempt: this.attempt, sequence, payload });
+      this.#setup.port.sendFrame({ type, attempt: this.attempt, sequence, content } as CallFrame);
     } catch (error) {
       this.#sequence = sequence;
       throw error;

@@ -35,13 +35,8 @@ import {
   type OutgoingCall,
   type ReplyFrame,
 } from '../bus.ts';
-import {
-  type ControlMessage,
-  decodeAccepted,
-  decodeEnd,
-  decodeFailure,
-  decodeJson,
-} from './call-messages.ts';
+import { type CallFrame, decodeFrame } from './call-frames.ts';
+import type { ControlMessage } from './call-messages.ts';
 import type { Clock } from './clock.ts';
 import { type DeliveryOwner, FrameDelivery } from './frame-delivery.ts';
 import { FrameIterator } from './frame-iterator.ts';
@@ -136,20 +131,23 @@ export class OutgoingCallMachine<Head>
     if (this.#worker !== undefined) this.#tellCancel(reason);
   }
 
-  /** A frame on the call's reply subject. The payload of data is kept: hand over bytes that stay. */
+  /** A frame that came over a wire. The payload of data is kept: hand over bytes that stay. */
   receive(frame: Frame): void {
-    if (this.#isDone() || frame.attempt !== this.#setup.attempt) return;
-    if (frame.sequence !== this.#nextSequence) {
-      const detail = `frame ${frame.sequence} came instead of ${this.#nextSequence}`;
-      this.#close('stream_interrupted', 'A part of the answer was lost.', detail);
-      return;
+    if (!this.#expects(frame)) return;
+    try {
+      this.#take(decodeFrame(frame, this.#setup.head));
+    } catch (error) {
+      this.#unreadable(frame, error);
     }
-    this.#nextSequence += 1;
+  }
+
+  /** A frame of a worker in the same process, whose content is kept. */
+  take(frame: CallFrame<Head>): void {
+    if (!this.#expects(frame)) return;
     try {
       this.#take(frame);
     } catch (error) {
-      const detail = `unreadable ${frame.type} frame: ${String(error)}`;
-      this.#close('stream_interrupted', 'A part of the answer was not readable.', detail);
+      this.#unreadable(frame, error);
     }
   }
 
@@ -182,32 +180,53 @@ export class OutgoingCallMachine<Head>
     return this.#phase === 'settling' || this.#phase === 'closed';
   }
 
-  #take(frame: Frame): void {
+  /** Whether it is the next frame of this attempt; one that is missing breaks the call. */
+  #expects({ attempt, sequence }: Pick<Frame, 'attempt' | 'sequence'>): boolean {
+    if (this.#isDone() || attempt !== this.#setup.attempt) return false;
+    if (sequence === this.#nextSequence) {
+      this.#nextSequence += 1;
+      return true;
+    }
+    const detail = `frame ${sequence} came instead of ${this.#nextSequence}`;
+    this.#close('stream_interrupted', 'A part of the answer was lost.', detail);
+    return false;
+  }
+
+  #unreadable({ type }: Pick<Frame, 'type'>, error: unknown): void {
+    const detail = `unreadable ${type} frame: ${String(error)}`;
+    this.#close('stream_interrupted', 'A part of the answer was not readable.', detail);
+  }
+
+  #take(frame: CallFrame<Head>): void {
     switch (frame.type) {
       case 'accepted':
         this.#expectPhase('sent', frame);
-        this.#takeAccepted(decodeAccepted(frame));
+        this.#takeAccepted(frame.content);
         return;
       case 'head':
         this.#expectPhase('accepted', frame);
-        this.#takeHead(decodeJson(this.#setup.head, frame.payload));
+        this.#takeHead(frame.content);
         return;
       case 'data':
         this.#expectPhase('streaming', frame);
-        this.#takeData(frame.payload);
+        this.#takeData(frame.content);
         return;
-      case 'end':
+      case 'end': {
         this.#expectPhase('streaming', frame);
-        this.#takeEnd(frame);
+        const { event, pack } = frame.content;
+        this.#takeTerminal({ type: 'end', event }, pack);
         return;
-      case 'error':
-        this.#takeFailure(frame);
+      }
+      case 'error': {
+        const { error, event, pack } = frame.content;
+        this.#takeTerminal({ type: 'error', error, ...(event !== undefined && { event }) }, pack);
         return;
+      }
     }
   }
 
-  #expectPhase(phase: string, frame: Frame): void {
-    if (this.#phase !== phase) throw new Error(`${frame.type} in phase ${this.#phase}`);
+  #expectPhase(phase: string, { type }: Pick<Frame, 'type'>): void {
+    if (this.#phase !== phase) throw new Error(`${type} in phase ${this.#phase}`);
   }
 
   #takeAccepted(worker: string): void {
@@ -230,16 +249,6 @@ export class OutgoingCallMachine<Head>
     this.#creditBytes -= bytes.length;
     if (this.#creditBytes < 0) throw new Error('more than the window');
     this.#delivery.push({ type: 'data', bytes });
-  }
-
-  #takeEnd(frame: Frame): void {
-    const { event, pack } = decodeEnd(frame);
-    this.#takeTerminal({ type: 'end', event }, pack);
-  }
-
-  #takeFailure(frame: Frame): void {
-    const { pack, ...failure } = decodeFailure(frame);
-    this.#takeTerminal({ type: 'error', ...failure }, pack);
   }
 
   #takeTerminal(terminal: Terminal<Head>, pack: string | undefined): void {

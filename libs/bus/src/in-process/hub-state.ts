@@ -1,27 +1,24 @@
 /** What the connected buses of a hub share, and what they show each other. */
-import type { BucketName, Frame, GatewayError } from '@gateway/protocol';
+import type { BucketName, GatewayError } from '@gateway/protocol';
+import type { Message } from '../bus.ts';
+import type { CallFrame } from '../calls/call-frames.ts';
 import type { CallOpening, ControlMessage } from '../calls/call-messages.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { DurableLog, Logger } from '../log/durable-log.ts';
 import type { Carrier } from '../trace-context.ts';
 import type { BucketFile } from './bucket-file.ts';
 import type { DurableConsumer } from './durable-consumer.ts';
+import type { Inspect } from './handed-over.ts';
 import type { QueueGroups } from './queue-groups.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
-/** A message on its way. The value is text, so that nobody shares an object; the body is shared. */
-export interface Parcel {
-  readonly text: string;
-  readonly body: Uint8Array | undefined;
-}
-
 /** A request, or a message without answer, for one member of a group. */
 export interface RequestOffer {
-  readonly parcel: Parcel;
+  readonly message: Message<unknown>;
   readonly carrier: Carrier;
   /** Whether nobody waits for the answer any more. */
   readonly isLate: boolean;
-  answer(reply: Parcel): void;
+  answer(reply: Message<unknown>): void;
   refuse(error: GatewayError): void;
 }
 
@@ -29,30 +26,37 @@ export interface RequestOffer {
 export interface CallOffer {
   readonly subject: string;
   readonly opening: CallOpening;
-  readonly text: string;
+  readonly value: unknown;
   readonly body: Uint8Array;
   readonly carrier: Carrier;
+  readonly caller: CallerSide;
 }
 
-/** The calls of one bus, as the other ones reach them. */
-export interface PeerCalls {
-  /** A frame of a worker; false when this side is gone. */
-  receive(requestId: string, frame: Frame): boolean;
+/** The caller's side of one call, as the worker reaches it. */
+export interface CallerSide {
+  /** False when this side is gone. */
+  receive(frame: CallFrame, worker: WorkerSide): boolean;
   /** Of the worker's publish of the event. */
-  acknowledged(requestId: string, attempt: number, stored: boolean): void;
+  acknowledged(stored: boolean): void;
+}
+
+/** The worker's side of one call, as the caller reaches it. */
+export interface WorkerSide {
+  /** Whether the worker's bus is gone, as if its process had died. */
+  readonly isGone: boolean;
   control(message: ControlMessage): void;
-  /** Another bus is gone. */
-  peerGone(instance: string): void;
 }
 
 export interface Peer {
-  readonly calls: PeerCalls;
+  /** Another bus is gone. */
+  peerGone(instance: string): void;
   close(): void;
 }
 
 export interface HubState {
   readonly clock: Clock;
   readonly turns: TurnQueue;
+  readonly inspect: Inspect;
   readonly logger: Logger;
   readonly requests: QueueGroups<RequestOffer>;
   readonly calls: QueueGroups<CallOffer>;

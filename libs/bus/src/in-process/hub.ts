@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../calls/clock.ts';
 import { DurableLog, type Logger, SEGMENT_BYTES_MAX, SILENT } from '../log/durable-log.ts';
 import { BucketFile } from './bucket-file.ts';
 import { DurableConsumer } from './durable-consumer.ts';
+import { freezePlain, uninspected } from './handed-over.ts';
 import type { HubState } from './hub-state.ts';
 import { InProcessBus } from './in-process-bus.ts';
 import { QueueGroups } from './queue-groups.ts';
@@ -30,6 +31,11 @@ export interface InProcessHubOptions {
    */
   readonly durability?: 'disk' | 'process';
   readonly clock?: Clock;
+  /**
+   * Whether values that are handed over are frozen, and refused where they are not plain JSON data: for
+   * tests, since types promise both. False by default.
+   */
+  readonly freezesValues?: boolean;
 }
 
 export interface InProcessHub {
@@ -40,13 +46,14 @@ export interface InProcessHub {
 
 /** Throws when the directory cannot be read or written. */
 export async function openInProcessHub(options: InProcessHubOptions): Promise<InProcessHub> {
-  const { directory, logger = SILENT, clock = systemClock } = options;
+  const { directory, logger = SILENT, clock = systemClock, freezesValues = false } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const storage = await openStorage({ ...options, logger, clock });
   const buckets = new Map<BucketName, Promise<BucketFile>>();
   const state: HubState = {
     clock,
     turns: new TurnQueue(),
+    inspect: freezesValues ? freezePlain : uninspected,
     logger,
     requests: new QueueGroups(),
     calls: new QueueGroups(),

@@ -30,7 +30,6 @@ import {
   type SpoolState,
   type Subscription,
 } from '../bus.ts';
-import { encodeJson } from '../calls/call-messages.ts';
 import { activeCarrier } from '../trace-context.ts';
 import { ConsumerSubscription } from './consumer-subscription.ts';
 import type { DurableConsumer } from './durable-consumer.ts';
@@ -41,7 +40,7 @@ import { InProcessRequests } from './in-process-requests.ts';
 /** One service's connection to the hub of its process. */
 export class InProcessBus implements Bus, Peer {
   readonly identity: Identity;
-  readonly calls: InProcessCalls;
+  readonly #calls: InProcessCalls;
   readonly #hub: HubState;
   readonly #requests: InProcessRequests;
   readonly #subscriptions = new Set<Subscription>();
@@ -52,7 +51,9 @@ export class InProcessBus implements Bus, Peer {
     this.identity = identity;
     this.#hub = hub;
     this.#requests = new InProcessRequests(hub, this);
-    this.calls = new InProcessCalls(hub, this, identity, (event) => this.#recordInLog(event));
+    this.#calls = new InProcessCalls(hub, this, identity, (event, json) =>
+      this.#recordInLog(event, false, json),
+    );
     hub.buses.set(identity.instance, this);
   }
 
@@ -69,13 +70,13 @@ export class InProcessBus implements Bus, Peer {
     return { events: 0, bytes: 0, admits: this.#hub.log.admits };
   }
 
-  async request<Request, Reply>(
+  request<Request, Reply>(
     endpoint: Endpoint<Request, Reply>,
     message: Message<Request>,
     options: RequestOptions,
   ): Promise<Message<Reply>> {
-    this.#requireOpen();
-    return await this.#requests.request(endpoint, message, options);
+    if (this.#closed) return Promise.reject(unavailable());
+    return this.#requests.request(endpoint, message, options);
   }
 
   async respond<Request, Reply>(
@@ -106,7 +107,7 @@ export class InProcessBus implements Bus, Peer {
     options: CallOptions,
   ): OutgoingCall<Head> {
     this.#requireOpen();
-    return this.calls.call(endpoint, message, options);
+    return this.#calls.call(endpoint, message, options);
   }
 
   async serve<Request, Head>(
@@ -115,7 +116,7 @@ export class InProcessBus implements Bus, Peer {
     options: ServeOptions,
   ): Promise<Subscription> {
     this.#requireOpen();
-    return this.#keep(this.calls.serve(endpoint, handler, options));
+    return this.#keep(this.#calls.serve(endpoint, handler, options));
   }
 
   publish(
@@ -141,9 +142,9 @@ export class InProcessBus implements Bus, Peer {
     });
   }
 
-  async record(event: GatewayEvent, { mayWait = false }: RecordOptions = {}): Promise<void> {
-    this.#requireOpen();
-    await this.#recordInLog(event, mayWait);
+  record(event: GatewayEvent, { mayWait = false }: RecordOptions = {}): Promise<void> {
+    if (this.#closed) return Promise.reject(unavailable());
+    return this.#recordInLog(event, mayWait);
   }
 
   async consume(
@@ -182,6 +183,10 @@ export class InProcessBus implements Bus, Peer {
     return this.drain();
   }
 
+  peerGone(instance: string): void {
+    this.#calls.peerGone(instance);
+  }
+
   /** At once, as a process dies: its peers notice, and what it was doing is told to stop. */
   close(): void {
     if (this.#closed) return;
@@ -195,10 +200,12 @@ export class InProcessBus implements Bus, Peer {
     }
     this.#subscriptions.clear();
     this.#requests.close(unavailable());
-    this.calls.close();
+    this.#calls.close();
     // Behind the frames that are on their way.
-    this.#hub.turns.push(() => {
-      for (const peer of buses.values()) peer.calls.peerGone(this.identity.instance);
+    this.#hub.turns.push({
+      inTurn: () => {
+        for (const peer of buses.values()) peer.peerGone(this.identity.instance);
+      },
     });
   }
 
@@ -228,17 +235,22 @@ export class InProcessBus implements Bus, Peer {
   }
 
   /** Also for a call whose bus was closed under it: what it spent is worth knowing. */
-  async #recordInLog(event: GatewayEvent, mayWait = false): Promise<void> {
-    if (this.#hub.log.isClosed) throw unavailable();
-    await this.#store(event, mayWait);
+  #recordInLog(event: GatewayEvent, mayWait: boolean, json?: string): Promise<void> {
+    if (this.#hub.log.isClosed) return Promise.reject(unavailable());
+    return this.#store(event, mayWait, json);
   }
 
-  #store(event: GatewayEvent, mayWait: boolean): Promise<void> {
+  #store(
+    event: GatewayEvent,
+    mayWait: boolean,
+    json: string = JSON.stringify(event),
+  ): Promise<void> {
+    this.#hub.inspect(event);
     const message = {
       id: eventMessageId(event),
       subject: subjects.event(event.kind),
       headers: activeCarrier(),
-      bytes: encodeJson(event),
+      bytes: Buffer.from(json, 'utf8'),
     };
     return this.#hub.log.append(message, mayWait);
   }

@@ -1,12 +1,19 @@
 /** The transport of a call's two halves in one process. Each is one object, without closures. */
-import type { AttemptedEvent, Frame } from '@gateway/protocol';
-import type { InFlightMap } from '@gateway/runtime';
-import { type ControlMessage, callKey, encodeFailure } from '../calls/call-messages.ts';
+import {
+  type AttemptedEvent,
+  errorFromWire,
+  errorToWire,
+  type GatewayError,
+} from '@gateway/protocol';
+import type { InFlight } from '@gateway/runtime';
+import type { CallFrame } from '../calls/call-frames.ts';
+import { type CallOpening, type ControlMessage, tooLate } from '../calls/call-messages.ts';
 import { type Arrival, allFull } from '../calls/call-server.ts';
-import { FrameBatch } from '../calls/frame-batch.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
 import type { OutgoingCallMachine, OutgoingCallPort } from '../calls/outgoing-call.ts';
-import type { CallOffer, HubState } from './hub-state.ts';
+import { FrameQueue } from './frame-queue.ts';
+import type { CallerSide, CallOffer, HubState, WorkerSide } from './hub-state.ts';
+import type { TurnTask } from './turn-queue.ts';
 
 /** What all calls of a bus share. */
 export interface CallParts {
@@ -14,27 +21,56 @@ export interface CallParts {
   /** The bus. */
   readonly owner: object;
   /** Calls that this bus made. */
-  readonly outgoing: InFlightMap<string, OutgoingCallMachine<unknown>>;
+  readonly outgoing: InFlight<CallerPort>;
   /** Calls that it serves. */
-  readonly served: InFlightMap<string, ServedCall>;
+  readonly served: InFlight<ServedCall>;
   /** As if the process had died, but for what still runs in it. */
   readonly isClosed: boolean;
-  record(event: AttemptedEvent): Promise<void>;
-  sendControl(worker: string, message: ControlMessage): void;
+  /** `json`: of the event. */
+  record(event: AttemptedEvent, json?: string): Promise<void>;
 }
 
 /** The caller's half. */
-export class CallerPort implements OutgoingCallPort {
-  readonly #key: string;
+export class CallerPort implements CallerSide, OutgoingCallPort {
+  readonly #requestId: string;
   readonly #parts: CallParts;
+  #machine: OutgoingCallMachine<unknown> | undefined;
+  #place = -1;
+  #worker: WorkerSide | undefined;
 
-  constructor(key: string, parts: CallParts) {
-    this.#key = key;
+  constructor(requestId: string, parts: CallParts) {
+    this.#requestId = requestId;
     this.#parts = parts;
   }
 
-  sendControl(worker: string, message: ControlMessage): void {
-    this.#parts.sendControl(worker, message);
+  /** Frames find the call from now on, until it is closed. */
+  open(machine: OutgoingCallMachine<unknown>): void {
+    this.#machine = machine;
+    this.#place = this.#parts.outgoing.add(this);
+  }
+
+  /** Undefined once the call is closed. */
+  get machine(): OutgoingCallMachine<unknown> | undefined {
+    return this.#machine;
+  }
+
+  receive(frame: CallFrame, worker: WorkerSide): boolean {
+    if (this.#parts.isClosed) return false;
+    if (this.#machine !== undefined) {
+      if (frame.type === 'accepted') this.#worker = worker;
+      this.#machine.take(frame);
+    } else if (frame.type === 'accepted') {
+      this.#tell(worker, tooLate(this.#requestId, frame.attempt));
+    }
+    return true;
+  }
+
+  acknowledged(stored: boolean): void {
+    this.#machine?.acknowledged(stored);
+  }
+
+  sendControl(_worker: string, message: ControlMessage): void {
+    if (this.#worker !== undefined) this.#tell(this.#worker, message);
   }
 
   record(event: AttemptedEvent): Promise<void> {
@@ -44,35 +80,42 @@ export class CallerPort implements OutgoingCallPort {
   /** Nothing to wait for: what is published for a caller is acknowledged to its call. */
   awaitPack(): void {}
 
-  accepted(worker: string): void {
-    const { hub, outgoing } = this.#parts;
+  accepted(): void {
     // It may have died since it sent the frame.
-    if (!hub.buses.has(worker)) hub.turns.push(() => outgoing.get(this.#key)?.workerLost());
+    if (!this.#worker?.isGone) return;
+    this.#parts.hub.turns.push({ inTurn: () => this.#machine?.workerLost() });
   }
 
   closed(): void {
-    this.#parts.outgoing.delete(this.#key);
+    this.#machine = undefined;
+    this.#parts.outgoing.delete(this.#place, this);
+  }
+
+  #tell(worker: WorkerSide, message: ControlMessage): void {
+    const { isClosed, hub } = this.#parts;
+    if (!isClosed) hub.turns.push({ inTurn: () => worker.control(message) });
   }
 }
 
 /** The worker's half, from the offer on. */
-export class ServedCall implements Arrival, IncomingCallPort {
+export class ServedCall implements Arrival, IncomingCallPort, WorkerSide, TurnTask {
   readonly #offer: CallOffer;
   readonly #parts: CallParts;
-  readonly #key: string;
-  readonly #batch = new FrameBatch();
-  readonly value: unknown;
-  call: IncomingCallMachine<unknown, unknown> | undefined;
+  readonly #frames = new FrameQueue();
+  #machine: IncomingCallMachine<unknown, unknown> | undefined;
+  #place = -1;
 
   constructor(offer: CallOffer, parts: CallParts) {
     this.#offer = offer;
     this.#parts = parts;
-    this.#key = callKey(offer.opening.requestId, offer.opening.attempt);
-    this.value = JSON.parse(offer.text);
   }
 
-  get opening() {
+  get opening(): CallOpening {
     return this.#offer.opening;
+  }
+
+  get value(): unknown {
+    return this.#offer.value;
   }
 
   get carrier() {
@@ -83,13 +126,28 @@ export class ServedCall implements Arrival, IncomingCallPort {
     return this;
   }
 
-  /** Control messages find it from now on. */
-  open(): void {
-    this.#parts.served.set(this.#key, this);
+  get isGone(): boolean {
+    return this.#parts.isClosed;
+  }
+
+  /** Control messages find the call from now on, until it is closed. */
+  open(machine: IncomingCallMachine<unknown, unknown>): void {
+    this.#machine = machine;
+    this.#place = this.#parts.served.add(this);
+  }
+
+  /** Undefined once the call is closed. */
+  get machine(): IncomingCallMachine<unknown, unknown> | undefined {
+    return this.#machine;
   }
 
   closed(): void {
-    this.#parts.served.delete(this.#key);
+    this.#machine = undefined;
+    this.#parts.served.delete(this.#place, this);
+  }
+
+  control(message: ControlMessage): void {
+    this.#machine?.control(message);
   }
 
   handBack(): void {
@@ -97,24 +155,26 @@ export class ServedCall implements Arrival, IncomingCallPort {
     const { opening, subject } = this.#offer;
     const handedBack = { ...opening, handBacks: opening.handBacks + 1 };
     if (hub.calls.send(subject, owner, { ...this.#offer, opening: handedBack })) return;
-    const payload = encodeFailure(allFull());
-    this.sendFrame({ type: 'error', attempt: opening.attempt, sequence: 0, payload });
+    const { attempt } = opening;
+    this.sendFrame({ type: 'error', attempt, sequence: 0, content: { error: allFull() } });
   }
 
-  sendFrame(frame: Frame): void {
+  sendFrame(frame: CallFrame): void {
     if (this.#parts.isClosed) return;
-    if (this.#batch.isEmpty) this.#parts.hub.turns.push(() => this.#deliver());
-    this.#batch.add(frame);
+    if (this.#frames.isEmpty) this.#parts.hub.turns.push(this);
+    if (frame.type === 'head') this.#parts.hub.inspect(frame.content);
+    this.#frames.add(frame.type === 'error' ? publicFailure(frame) : frame);
   }
 
   extendData(bytes: Uint8Array): boolean {
-    return this.#batch.extend(bytes);
+    return this.#frames.extend(bytes);
   }
 
-  publishForCaller(event: AttemptedEvent): undefined {
-    this.#parts.record(event).then(
-      () => this.#acknowledge(true),
-      () => this.#acknowledge(false),
+  publishForCaller(event: AttemptedEvent, json: string): undefined {
+    const { caller } = this.#offer;
+    this.#parts.record(event, json).then(
+      () => caller.acknowledged(true),
+      () => caller.acknowledged(false),
     );
   }
 
@@ -126,16 +186,21 @@ export class ServedCall implements Arrival, IncomingCallPort {
     return Promise.resolve(this.#offer.body);
   }
 
-  #deliver(): void {
-    const { caller, requestId } = this.opening;
-    const calls = this.#parts.hub.buses.get(caller)?.calls;
-    for (const frame of this.#batch.take()) {
-      if (!calls?.receive(requestId, frame)) this.call?.callerGone();
+  /** Hands over what was sent. */
+  inTurn(): void {
+    const { caller } = this.#offer;
+    for (const frame of this.#frames.take()) {
+      if (!caller.receive(frame, this)) this.#machine?.callerGone();
     }
   }
+}
 
-  #acknowledge(stored: boolean): void {
-    const { caller, requestId, attempt } = this.opening;
-    this.#parts.hub.buses.get(caller)?.calls.acknowledged(requestId, attempt, stored);
-  }
+/** Only what would cross a wire: the detail stays with whoever threw. */
+function publicFailure(frame: Extract<CallFrame, { type: 'error' }>): CallFrame {
+  return { ...frame, content: { ...frame.content, error: publicError(frame.content.error) } };
+}
+
+/** The error as a peer behind a wire would see it. */
+export function publicError(error: GatewayError): GatewayError {
+  return errorFromWire(errorToWire(error));
 }

@@ -1,10 +1,6 @@
 import {
-  type Check,
   type Endpoint,
-  errorFromWire,
-  errorToWire,
   GatewayError,
-  MESSAGE_BYTES_MAX,
   type OneWayEndpoint,
   toGatewayError,
 } from '@gateway/protocol';
@@ -18,23 +14,10 @@ import type {
 } from '../bus.ts';
 import { WorkSlots } from '../calls/work-slots.ts';
 import { activeCarrier, outsideOfTraces, runInConsumerSpan } from '../trace-context.ts';
-import type { HubState, Parcel, RequestOffer } from './hub-state.ts';
-
-function toParcel({ value, body }: Message<unknown>): Parcel {
-  const text = JSON.stringify(value);
-  const bytes = Buffer.byteLength(text) + (body?.length ?? 0);
-  if (bytes > MESSAGE_BYTES_MAX) {
-    throw new GatewayError('internal', 'The gateway failed to handle this request.', {
-      detail: `a message of ${bytes} bytes is too large for the bus`,
-    });
-  }
-  return { text, body };
-}
-
-function fromParcel<Value>(schema: Check<Value>, { text, body }: Parcel): Message<Value> {
-  const value = schema.parse(JSON.parse(text));
-  return body === undefined ? { value } : { value, body };
-}
+import { requireSize } from './handed-over.ts';
+import type { HubState, RequestOffer } from './hub-state.ts';
+import { publicError } from './in-process-call-ports.ts';
+import type { TurnTask } from './turn-queue.ts';
 
 /** What waits for an answer. */
 interface OpenRequest {
@@ -43,12 +26,14 @@ interface OpenRequest {
 
 /** A message that nobody waits for. */
 class OneWayOffer implements RequestOffer {
-  readonly parcel: Parcel;
+  readonly message: Message<unknown>;
   readonly carrier = activeCarrier();
   readonly isLate = false;
 
-  constructor(parcel: Parcel) {
-    this.parcel = parcel;
+  constructor(message: Message<unknown>, { inspect }: HubState) {
+    requireSize(message);
+    inspect(message.value);
+    this.message = message;
   }
 
   answer(): void {}
@@ -57,29 +42,31 @@ class OneWayOffer implements RequestOffer {
 }
 
 /** One object for all that may end a request. */
-class WaitingRequest<Reply> implements RequestOffer {
-  readonly parcel: Parcel;
+class WaitingRequest<Reply> implements RequestOffer, TurnTask {
+  readonly message: Message<unknown>;
   readonly carrier = activeCarrier();
   readonly promise: Promise<Message<Reply>>;
   readonly #hub: HubState;
-  readonly #reply: Check<Reply>;
   readonly #open: InFlight<OpenRequest>;
   readonly #signal: AbortSignal | undefined;
   readonly #place: number;
   readonly #callOff: () => void;
   #resolve!: (message: Message<Reply>) => void;
   #reject!: (error: GatewayError) => void;
+  /** On its way back. */
+  #outcome: Message<Reply> | GatewayError | undefined;
   #isOver = false;
 
   constructor(
-    { hub, open, reply }: { hub: HubState; open: InFlight<OpenRequest>; reply: Check<Reply> },
-    parcel: Parcel,
+    { hub, open }: { hub: HubState; open: InFlight<OpenRequest> },
+    message: Message<unknown>,
     { timeoutMs, signal }: RequestOptions,
   ) {
-    this.parcel = parcel;
+    requireSize(message);
+    hub.inspect(message.value);
     this.#hub = hub;
-    this.#reply = reply;
     this.#open = open;
+    this.message = message;
     this.#signal = signal;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -94,12 +81,16 @@ class WaitingRequest<Reply> implements RequestOffer {
     return this.#isOver;
   }
 
-  answer(reply: Parcel): void {
-    this.#hub.turns.push(() => this.#answered(reply));
+  /** Throws where the reply is too large. */
+  answer(reply: Message<unknown>): void {
+    requireSize(reply);
+    this.#hub.inspect(reply.value);
+    // Of the endpoint that was asked.
+    this.#passBack(reply as Message<Reply>);
   }
 
   refuse(error: GatewayError): void {
-    this.#hub.turns.push(() => this.fail(error));
+    this.#passBack(error);
   }
 
   fail(error: GatewayError): void {
@@ -112,14 +103,18 @@ class WaitingRequest<Reply> implements RequestOffer {
     this.fail(abortReason(this.#signal));
   }
 
-  #answered(reply: Parcel): void {
-    if (this.#isOver) return;
+  inTurn(): void {
+    const outcome = this.#outcome;
+    if (this.#isOver || outcome === undefined) return;
     this.#settle();
-    try {
-      this.#resolve(fromParcel(this.#reply, reply));
-    } catch (error) {
-      this.#reject(toGatewayError(error));
-    }
+    if (outcome instanceof GatewayError) this.#reject(outcome);
+    else this.#resolve(outcome);
+  }
+
+  #passBack(outcome: Message<Reply> | GatewayError): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = outcome;
+    this.#hub.turns.push(this);
   }
 
   #settle(): void {
@@ -142,15 +137,14 @@ export class InProcessRequests {
   }
 
   request<Request, Reply>(
-    { subject, reply }: Endpoint<Request, Reply>,
+    { subject }: Endpoint<Request, Reply>,
     message: Message<Request>,
     options: RequestOptions,
   ): Promise<Message<Reply>> {
     if (options.signal?.aborted) return Promise.reject(abortReason(options.signal));
     let waiting: WaitingRequest<Reply>;
     try {
-      const setup = { hub: this.#hub, open: this.#open, reply };
-      waiting = new WaitingRequest(setup, toParcel(message), options);
+      waiting = new WaitingRequest({ hub: this.#hub, open: this.#open }, message, options);
     } catch (error) {
       return Promise.reject(toGatewayError(error));
     }
@@ -170,15 +164,13 @@ export class InProcessRequests {
     options: RespondOptions,
   ): Subscription {
     return this.#take(endpoint, options, async (offer) => {
-      const reply = await handler(fromParcel(endpoint.request, offer.parcel));
-      offer.answer(toParcel(reply));
+      offer.answer(await handler(offer.message as Message<Request>));
     });
   }
 
   send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void {
     try {
-      const offer = new OneWayOffer(toParcel(message));
-      this.#hub.requests.send(endpoint.subject, this.#owner, offer);
+      this.#hub.requests.send(endpoint.subject, this.#owner, new OneWayOffer(message, this.#hub));
     } catch (error) {
       const { template } = endpoint;
       this.#hub.logger.warn({ error, endpoint: template }, 'message not sent');
@@ -190,8 +182,8 @@ export class InProcessRequests {
     handler: (message: Message<Value>) => Promise<void>,
     options: RespondOptions,
   ): Subscription {
-    return this.#take(endpoint, options, async ({ parcel }) => {
-      await handler(fromParcel(endpoint.message, parcel)).catch((error: unknown) => {
+    return this.#take(endpoint, options, async ({ message }) => {
+      await handler(message as Message<Value>).catch((error: unknown) => {
         const { template } = endpoint;
         this.#hub.logger.warn({ error, endpoint: template }, 'message not handled');
         throw error;
@@ -215,8 +207,7 @@ export class InProcessRequests {
       try {
         await runInConsumerSpan(endpoint, offer.carrier, () => handle(offer));
       } catch (error) {
-        // Only what would cross a wire: the detail stays with whoever threw.
-        offer.refuse(errorFromWire(errorToWire(toGatewayError(error))));
+        offer.refuse(publicError(toGatewayError(error)));
       }
     };
     const leave = this.#hub.requests.join(endpoint.subject, endpoint.queueGroup, {

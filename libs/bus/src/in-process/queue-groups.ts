@@ -5,16 +5,19 @@ export interface GroupMember<Message> {
   take(message: Message): void;
 }
 
+interface Group<Message> {
+  readonly name: string;
+  /** Whose turn is next comes first. */
+  readonly members: GroupMember<Message>[];
+}
+
 /** Members of queue groups by subject. Each message goes to one member of each group, in turn. */
 export class QueueGroups<Message> {
-  readonly #subjects = new Map<string, Map<string, GroupMember<Message>[]>>();
+  readonly #subjects = new Map<string, Group<Message>[]>();
 
   /** The result leaves the group. */
   join(subject: string, queueGroup: string, member: GroupMember<Message>): () => void {
-    const groups = this.#subjects.get(subject) ?? new Map<string, GroupMember<Message>[]>();
-    this.#subjects.set(subject, groups);
-    const members = groups.get(queueGroup) ?? [];
-    groups.set(queueGroup, members);
+    const { members } = this.#group(subject, queueGroup);
     members.push(member);
     return () => {
       const index = members.indexOf(member);
@@ -25,15 +28,40 @@ export class QueueGroups<Message> {
   /** False when nobody but the sender itself serves the subject. */
   send(subject: string, sender: object, message: Message): boolean {
     let taken = false;
-    for (const members of this.#subjects.get(subject)?.values() ?? []) {
-      const index = members.findIndex((member) => member.owner !== sender);
-      const [member] = index < 0 ? [] : members.splice(index, 1);
-      if (!member) continue;
-      // Behind the others: the next message is for somebody else.
-      members.push(member);
+    for (const { members } of this.#subjects.get(subject) ?? []) {
+      const member = nextOf(members, sender);
+      if (member === undefined) continue;
       member.take(message);
       taken = true;
     }
     return taken;
   }
+
+  #group(subject: string, name: string): Group<Message> {
+    const groups = this.#subjects.get(subject) ?? [];
+    this.#subjects.set(subject, groups);
+    let group = groups.find((one) => one.name === name);
+    if (group === undefined) {
+      group = { name, members: [] };
+      groups.push(group);
+    }
+    return group;
+  }
+}
+
+/** The first that is not the sender. It goes behind the others: the next message is for somebody else. */
+function nextOf<Message>(
+  members: GroupMember<Message>[],
+  sender: object,
+): GroupMember<Message> | undefined {
+  for (let index = 0; index < members.length; index += 1) {
+    const member = members[index] as GroupMember<Message>;
+    if (member.owner === sender) continue;
+    if (index < members.length - 1) {
+      members.splice(index, 1);
+      members.push(member);
+    }
+    return member;
+  }
+  return undefined;
 }

@@ -18,6 +18,7 @@ import {
   type ServeOptions,
   type Subscription,
 } from '../bus.ts';
+import { encodeFrame } from '../calls/call-frames.ts';
 import { callKey, controlMessage, decodeJson, encodeFailure } from '../calls/call-messages.ts';
 import { type Arrival, allFull, CallServer } from '../calls/call-server.ts';
 import type { IncomingCallMachine, IncomingCallPort } from '../calls/incoming-call.ts';
@@ -204,7 +205,7 @@ export class IncomingCalls {
     const key = callKey(requestId, attempt);
     const outbox = this.#outboxes.open({ caller, key, requestId, attempt });
     return {
-      sendFrame: (frame) => outbox.send(frame),
+      sendFrame: (frame) => outbox.send(encodeFrame(frame)),
       extendData: (bytes) => outbox.extendData(bytes),
       publishForCaller: (event, json, sequence) => {
         const pack = this.#packs.add(caller, event, json);
