@@ -1,8 +1,15 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery } from '@gateway/bus';
 import type { Statement } from './database.ts';
-import { type Entry, readDelivery } from './read-delivery.ts';
-import { mergeStates, type RequestState } from './row.ts';
+import type { Entry } from './entry.ts';
+import type { ControlColumns } from './event-columns.ts';
+import { stateOfAll } from './gathered-state.ts';
+import { readDelivery } from './read-delivery.ts';
+import type { RequestState } from './row.ts';
 import { copyStatements, mergeStatements, type Rows } from './row-statements.ts';
+
+/** States made in one turn of the event loop, which others share: less than a millisecond. */
+const STATES_AT_ONCE = 200;
 
 /**
  * Events that are written in one transaction. It keeps their bytes alone: what was read of them would
@@ -34,20 +41,18 @@ export function again(
 }
 
 /** For rows of which the tables may hold some already. */
-export function mergeStatementsOf({ deliveries }: BatchPart): readonly Statement[] {
-  return mergeStatements(rowsOf(readAgain(deliveries)));
+export async function mergeStatementsOf({ deliveries }: BatchPart): Promise<readonly Statement[]> {
+  return mergeStatements(await rowsOf(readAgain(deliveries)));
 }
 
 async function partOf(entries: readonly Entry[]): Promise<BatchPart> {
-  return {
-    deliveries: entries.map(({ delivery }) => delivery),
-    ends: entries.filter(isTrueEnd).map(({ delivery }) => delivery),
-    statements: await copyStatements(rowsOf(entries)),
-  };
-}
-
-function isTrueEnd({ event }: Entry): boolean {
-  return event.kind === 'finished' && !event.assumed;
+  const deliveries: Delivery[] = [];
+  const ends: Delivery[] = [];
+  for (const { delivery, event } of entries) {
+    deliveries.push(delivery);
+    if (event.kind === 'finished' && !event.assumed) ends.push(delivery);
+  }
+  return { deliveries, ends, statements: await copyStatements(await rowsOf(entries)) };
 }
 
 /** What could be read once can be read again. */
@@ -58,15 +63,24 @@ function readAgain(deliveries: readonly Delivery[]): Entry[] {
   });
 }
 
-function rowsOf(entries: readonly Entry[]): Rows {
-  const states = new Map<string, RequestState>();
-  for (const { state } of entries) {
-    if (state === undefined) continue;
-    const other = states.get(state.requestId);
-    states.set(state.requestId, other === undefined ? state : mergeStates(other, state));
+/** Whatever order the events are in, those of one request make one state. */
+async function rowsOf(entries: readonly Entry[]): Promise<Rows> {
+  const requests = new Map<string, Entry[]>();
+  const changes: ControlColumns[] = [];
+  for (const entry of entries) {
+    const { requestId, change } = entry;
+    if (requestId === undefined) {
+      if (change !== undefined) changes.push(change);
+      continue;
+    }
+    const known = requests.get(requestId);
+    if (known === undefined) requests.set(requestId, [entry]);
+    else known.push(entry);
   }
-  return {
-    states: [...states.values()],
-    changes: entries.flatMap(({ change }) => change ?? []),
-  };
+  const states: RequestState[] = [];
+  for (const request of requests.values()) {
+    if (states.length > 0 && states.length % STATES_AT_ONCE === 0) await nextTurn();
+    states.push(stateOfAll(request));
+  }
+  return { states, changes };
 }

@@ -51,16 +51,15 @@ export const FINISHED = {
   finished_order: 'text',
 } as const satisfies Columns;
 
-/** The parts of a row of `requests`: a row comes from as many objects. */
-export const REQUEST_PARTS = [
-  { request_id: 'uuid', deadline_at: 'timestamptz' },
-  FACTS,
-  FINISHED,
-] as const satisfies Columns[];
+export const REQUEST: Columns = {
+  request_id: 'uuid',
+  deadline_at: 'timestamptz',
+  ...FACTS,
+  ...FINISHED,
+};
 
-export const REQUEST: Columns = Object.assign({}, ...REQUEST_PARTS);
-
-const ATTEMPT_FACTS = {
+export const ATTEMPT: Columns = {
+  request_id: 'uuid',
   attempt: 'integer',
   time: 'timestamptz',
   tenant: 'text',
@@ -83,11 +82,7 @@ const ATTEMPT_FACTS = {
   cost_micro_usd: 'bigint',
   price_date: 'date',
   attempt_order: 'text',
-} as const satisfies Columns;
-
-export const ATTEMPT_PARTS = [{ request_id: 'uuid' }, ATTEMPT_FACTS] as const satisfies Columns[];
-
-export const ATTEMPT: Columns = Object.assign({}, ...ATTEMPT_PARTS);
+};
 
 export const CONTROL = {
   change_id: 'uuid',

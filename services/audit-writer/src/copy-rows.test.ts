@@ -1,17 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { copyRows, ROWS_AT_ONCE } from './copy-rows.ts';
+import { copyRows, WRITTEN_AT_ONCE } from './copy-rows.ts';
 
 describe('copyRows', () => {
   test.each([
-    { count: ROWS_AT_ONCE, turns: 0 },
-    { count: ROWS_AT_ONCE + 1, turns: 1 },
+    { count: WRITTEN_AT_ONCE, turns: 0 },
+    { count: WRITTEN_AT_ONCE + 1, turns: 1 },
   ])('writes $count rows with $turns turns for others between', async ({ count, turns }) => {
-    const rows = Array.from({ length: count }, (_, index) => [{ number: index }]);
+    const rows = Array.from({ length: count }, (_, index) => index);
     let othersTurns = 0;
     const others = setImmediate(() => {
       othersTurns += 1;
     });
-    const bytes = await copyRows([{ number: 'integer' }], rows);
+    const bytes = await copyRows(rows, (writer, number) => {
+      writer.row(1);
+      writer.integer(number);
+    });
     clearImmediate(others);
     expect(othersTurns).toBe(turns);
     const rowBytes = 2 + 4 + 4;

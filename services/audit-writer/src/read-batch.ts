@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery } from '@gateway/bus';
-import { type Entry, readDelivery } from './read-delivery.ts';
+import type { Entry } from './entry.ts';
+import { readDelivery } from './read-delivery.ts';
 
 /** Events read in one turn of the event loop, which others share: about a millisecond. */
 export const READ_AT_ONCE = 200;

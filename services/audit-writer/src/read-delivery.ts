@@ -1,19 +1,12 @@
 import type { Delivery } from '@gateway/bus';
 import { eventSchemaState, type GatewayEvent, gatewayEvent } from '@gateway/protocol';
-import { type ControlColumns, controlOf, digestOf, UnstorableEvent } from './event-columns.ts';
+import { Entry } from './entry.ts';
+import { UnstorableEvent, withStorableTexts } from './event-columns.ts';
 import { isRequestEvent } from './event-shape.ts';
-import { type RequestState, stateOf } from './row.ts';
 
 const REASON_LENGTH_MAX = 256;
 const ISSUES_MAX = 5;
-
-/** A delivery that can be stored, with what it adds to a request or to the control changes. */
-export interface Entry {
-  readonly delivery: Delivery;
-  readonly event: GatewayEvent;
-  readonly state?: RequestState;
-  readonly change?: ControlColumns;
-}
+const BACKSLASH = 0x5c;
 
 export type Reading =
   | { readonly verdict: 'good'; readonly entry: Entry }
@@ -25,7 +18,9 @@ export type Reading =
 export function readDelivery(delivery: Delivery): Reading {
   // Parsed each time it is asked for.
   const { value } = delivery;
-  if (isRequestEvent(value)) return readingOf(delivery, value);
+  if (isRequestEvent(value) && !delivery.bytes.includes(BACKSLASH)) {
+    return { verdict: 'good', entry: new Entry(delivery, value) };
+  }
   switch (eventSchemaState(value)) {
     case 'newer':
       return { verdict: 'newer' };
@@ -46,10 +41,10 @@ export function readDelivery(delivery: Delivery): Reading {
 
 function readingOf(delivery: Delivery, event: GatewayEvent): Reading {
   try {
-    const entry =
-      event.kind === 'control'
-        ? { delivery, event, change: controlOf(event) }
-        : { delivery, event, state: stateOf(event, digestOf(delivery.bytes)) };
+    const storable = event.kind === 'control' ? event : withStorableTexts(event);
+    const entry = new Entry(delivery, storable);
+    // Thrown away: it is made to see whether it can be made.
+    void (entry.state ?? entry.change);
     return { verdict: 'good', entry };
   } catch (error) {
     if (!(error instanceof UnstorableEvent)) throw error;

@@ -8,16 +8,14 @@
  */
 import {
   ATTEMPT,
-  ATTEMPT_PARTS,
   CONTROL,
   type Columns,
   FACTS,
   FINISHED,
   quotedNames,
   REQUEST,
-  REQUEST_PARTS,
 } from './columns.ts';
-import { copyRows } from './copy-rows.ts';
+import { copyRows, type EndedState, writeAttempts, writeRequest } from './copy-rows.ts';
 import type { Statement } from './database.ts';
 import type { ControlColumns } from './event-columns.ts';
 import type { RequestState } from './row.ts';
@@ -30,13 +28,17 @@ export interface Rows {
 
 /** Fails with a unique violation where a table holds a row of what it says whole. */
 export async function copyStatements({ states, changes }: Rows): Promise<readonly Statement[]> {
-  const isWhole = Map.groupBy(states, saysAll);
-  const whole = tableRows(isWhole.get(true) ?? []);
-  const { requests, attempts } = whole;
+  const whole: EndedState[] = [];
+  const others: RequestState[] = [];
+  for (const state of states) (saysAll(state) ? whole : others).push(state);
+  whole.sort(byText('requestId'));
+  const hasAttempts = whole.some(({ attempts }) => attempts.length > 0);
   return [
-    ...(requests.length > 0 ? [await copyInto('requests', REQUEST_PARTS, requests)] : []),
-    ...(attempts.length > 0 ? [await copyInto('attempts', ATTEMPT_PARTS, attempts)] : []),
-    ...mergeStatements({ states: isWhole.get(false) ?? [], changes }),
+    ...(whole.length > 0
+      ? [{ copyInto: REQUESTS, bytes: await copyRows(whole, writeRequest) }]
+      : []),
+    ...(hasAttempts ? [{ copyInto: ATTEMPTS, bytes: await copyRows(whole, writeAttempts) }] : []),
+    ...mergeStatements({ states: others, changes }),
   ];
 }
 
@@ -59,7 +61,8 @@ export function mergeStatements({ states, changes }: Rows): readonly Statement[]
 }
 
 /** Every event of a request is here, as far as its end tells. */
-function saysAll({ finished, deadline, attempts }: RequestState): boolean {
+function saysAll(state: RequestState): state is EndedState {
+  const { finished, deadline, attempts } = state;
   if (finished === null || finished.finished_assumed) return false;
   if (attempts.length < finished.finished_attempts) return false;
   // One that was refused before the limiter has an end alone.
@@ -81,15 +84,6 @@ function tableRows(states: readonly RequestState[]) {
   return { requests, attempts };
 }
 
-async function copyInto(
-  table: string,
-  parts: readonly Columns[],
-  rows: readonly RowParts[],
-): Promise<Statement> {
-  const names = parts.map(quotedNames).join(', ');
-  return { copyInto: `${table} (${names})`, bytes: await copyRows(parts, rows) };
-}
-
 function withRows(sql: string, columns: Columns<string>, rows: readonly RowParts[]): Statement {
   const times = Object.keys(columns).filter((name) => columns[name] === 'timestamptz');
   const joined = rows.map((parts) => {
@@ -107,6 +101,9 @@ function byText<Name extends string>(name: Name) {
   return (a: Readonly<Record<Name, string>>, b: Readonly<Record<Name, string>>) =>
     a[name] < b[name] ? -1 : 1;
 }
+
+const REQUESTS = `requests (${quotedNames(REQUEST)})`;
+const ATTEMPTS = `attempts (${quotedNames(ATTEMPT)})`;
 
 const MERGE_REQUESTS = `
 ${insertFrom('requests', REQUEST)}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { deliveryOf, eventsOf, keyCreated } from '../tests/events.ts';
-import { type Entry, readDelivery } from './read-delivery.ts';
+import type { Entry } from './entry.ts';
+import { readDelivery } from './read-delivery.ts';
 import { HELD_MAX, UnfinishedRequests } from './unfinished-requests.ts';
 
 const HOLD_MS = 100;

@@ -1,11 +1,13 @@
-import type { Entry } from './read-delivery.ts';
+import type { Entry } from './entry.ts';
 
 /** Events held back; beyond that the oldest are let go. */
 export const HELD_MAX = 500;
 
-interface Held {
-  readonly entry: Entry;
+/** What came of one request, in the order it came. */
+interface Gathered {
+  readonly entries: Entry[];
   readonly untilMs: number;
+  isEnded: boolean;
 }
 
 /**
@@ -15,41 +17,71 @@ interface Held {
  */
 export class UnfinishedRequests {
   readonly #holdMs: number;
-  #held: readonly Held[] = [];
+  /** By request, the oldest first. Made anew for each batch, since a map keeps what has left it. */
+  #held: ReadonlyMap<string, Gathered> = new Map();
 
   constructor(holdMs: number) {
     this.#holdMs = holdMs;
   }
 
   get isEmpty(): boolean {
-    return this.#held.length === 0;
+    return this.#held.size === 0;
   }
 
-  /** What is to be written now, of these and of those held. The oldest come first. */
+  /**
+   * What is to be written now, of these and of those held. The oldest come first, and those of one
+   * request together.
+   */
   take(entries: readonly Entry[], nowMs: number): readonly Entry[] {
-    const untilMs = nowMs + this.#holdMs;
-    const all = [...this.#held, ...entries.map((entry) => ({ entry, untilMs }))];
-    const ended = new Set<string>();
-    for (const { entry } of all) {
-      if (entry.state && entry.state.finished !== null) ended.add(entry.state.requestId);
-    }
     const due: Entry[] = [];
-    const held: Held[] = [];
-    for (const one of all) {
-      const { state } = one.entry;
-      const isDue = state === undefined || ended.has(state.requestId) || one.untilMs <= nowMs;
-      if (isDue) due.push(one.entry);
-      else held.push(one);
+    const others: Entry[] = [];
+    const gathered = this.#gather(entries, nowMs + this.#holdMs, others);
+    const held = new Map<string, Gathered>();
+    let heldCount = 0;
+    for (const [requestId, request] of gathered) {
+      if (request.isEnded || request.untilMs <= nowMs) {
+        for (const entry of request.entries) due.push(entry);
+      } else {
+        held.set(requestId, request);
+        heldCount += request.entries.length;
+      }
     }
-    const tooMany = held.splice(0, Math.max(0, held.length - HELD_MAX)).map(({ entry }) => entry);
+    for (const [requestId, request] of held) {
+      if (heldCount <= HELD_MAX) break;
+      held.delete(requestId);
+      heldCount -= request.entries.length;
+      for (const entry of request.entries) due.push(entry);
+    }
     this.#held = held;
-    return [...due, ...tooMany];
+    due.push(...others);
+    return due;
   }
 
   /** All that are held. */
   takeAll(): readonly Entry[] {
-    const held = this.#held.map(({ entry }) => entry);
-    this.#held = [];
+    const held = [...this.#held.values()].flatMap((request) => request.entries);
+    this.#held = new Map();
     return held;
+  }
+
+  /** Those held and these by request. What is of none goes to `others`. */
+  #gather(entries: readonly Entry[], untilMs: number, others: Entry[]): Map<string, Gathered> {
+    const gathered = new Map(this.#held);
+    for (const entry of entries) {
+      const { requestId } = entry;
+      if (requestId === undefined) {
+        others.push(entry);
+        continue;
+      }
+      const isEnd = entry.event.kind === 'finished';
+      const request = gathered.get(requestId);
+      if (request === undefined) {
+        gathered.set(requestId, { entries: [entry], untilMs, isEnded: isEnd });
+      } else {
+        request.entries.push(entry);
+        request.isEnded ||= isEnd;
+      }
+    }
+    return gathered;
   }
 }

@@ -15,8 +15,8 @@ import { again, type BatchPart, inParts, mergeStatementsOf } from './batch-part.
 import { type BatchSpans, startBatchSpans } from './batch-spans.ts';
 import { type Database, failureOf, isDuplicate, sqlState } from './database.ts';
 import type { DatabaseOutage } from './database-outage.ts';
+import type { Entry } from './entry.ts';
 import { readBatch } from './read-batch.ts';
-import type { Entry } from './read-delivery.ts';
 import { UnfinishedRequests } from './unfinished-requests.ts';
 
 export const BATCH_MAX = 1_500;
@@ -162,7 +162,7 @@ export class BatchWriter {
     } catch (error) {
       // Another writer had some of these events, or this one before it could acknowledge them.
       if (!isDuplicate(error)) throw error;
-      await database.write(mergeStatementsOf(part));
+      await database.write(await mergeStatementsOf(part));
     }
   }
 
