@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { chatAnswer } from '../src/chat/chat-answer.ts';
+import { chatRequest } from '../src/chat/chat-request.ts';
 import { isPlainChatAnswer } from '../src/chat/plain-answer.ts';
+import { isPlainChatRequest } from '../src/chat/plain-request.ts';
 import { apiEvent } from '../src/messages/messages-api.ts';
 import { isPlainApiEvent } from '../src/messages/plain-event.ts';
 
@@ -19,6 +21,38 @@ const ANSWER = {
   usage: { prompt_tokens: 1 },
   x_groq: null,
 };
+const REQUEST = {
+  model: 'm',
+  messages: [
+    { role: 'system', content: 'Be brief.', name: 'x' },
+    { role: 'user', content: 'Hello' },
+    { role: 'assistant', content: 'Yes?', refusal: null, tool_calls: null },
+    { role: 'developer', content: '' },
+  ],
+  stream: true,
+  stream_options: { include_usage: null },
+  max_tokens: 5,
+  max_completion_tokens: null,
+  temperature: 0,
+  top_p: 1,
+  n: 1,
+  seed: -1,
+  presence_penalty: -2,
+  frequency_penalty: 2,
+  logprobs: false,
+  top_logprobs: null,
+  logit_bias: null,
+  stop: null,
+  tools: null,
+  tool_choice: null,
+  parallel_tool_calls: true,
+  response_format: null,
+  reasoning_effort: 'low',
+  service_tier: 'auto',
+  top_k: null,
+  user: 'u',
+  metadata: { a: 1 },
+};
 const EVENT = {
   type: 'content_block_delta',
   index: 0,
@@ -29,6 +63,7 @@ const EVENT = {
 };
 
 const CHECKS: readonly [string, object, (value: unknown) => boolean, z.ZodType][] = [
+  ['isPlainChatRequest', REQUEST, isPlainChatRequest, chatRequest],
   ['isPlainChatAnswer', ANSWER, isPlainChatAnswer, chatAnswer],
   ['isPlainApiEvent', EVENT, isPlainApiEvent, apiEvent],
 ];
@@ -87,6 +122,25 @@ test.each([
   'text',
 ])('the answer %j is left to the schema', (value) => {
   expect(isPlainChatAnswer(value)).toBe(false);
+});
+
+test.each([
+  {},
+  { model: 'm' },
+  { messages: [{ role: 'user', content: 'Hello' }] },
+  { ...REQUEST, model: '' },
+  { ...REQUEST, model: 'm'.repeat(257) },
+  { ...REQUEST, messages: [] },
+  { ...REQUEST, messages: [{ role: 'user', content: [{ type: 'text', text: 'parts' }] }] },
+  { ...REQUEST, messages: [{ role: 'tool', content: 'a', tool_call_id: 'c' }] },
+  { ...REQUEST, temperature: 2.1 },
+  { ...REQUEST, n: 129 },
+  { ...REQUEST, max_tokens: 0 },
+  { ...REQUEST, tools: [] },
+  [],
+  null,
+])('the request %j is left to the schema', (value) => {
+  expect(isPlainChatRequest(value)).toBe(false);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 import { checkModelName, readRequestBody, refuseControlFields } from '../request-body.ts';
 import { type ChatRequest, chatRequest } from './chat-request.ts';
 import { invalidField, invalidFieldOf } from './invalid-field.ts';
+import { isPlainChatRequest } from './plain-request.ts';
 
 export interface ChatRequestFacts {
   readonly model: string;
@@ -35,6 +36,7 @@ export function parseChatRequest(body: Uint8Array): ChatRequestFacts {
 /** The value itself, not a copy: what zod builds would hold the same. */
 export function asChatRequest(value: unknown): ChatRequest {
   refuseControlFields(value);
+  if (isPlainChatRequest(value)) return value;
   const result = chatRequest.safeParse(value, { reportInput: true });
   if (!result.success) throw invalidFieldOf(result.error);
   return value as ChatRequest;

@@ -31,7 +31,7 @@ const CLOSE_OBJECT = 0x7d;
 const SIMPLE_ESCAPES = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)));
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 /** No number that JSON knows how to hold is longer. */
-const NUMBER_CHARACTERS_MAX = 1024;
+export const NUMBER_CHARACTERS_MAX = 1024;
 
 /**
  * The members of the top-level object in their order. Throws `invalid_request` with the reason
