@@ -113,4 +113,21 @@ describe('AnswerBody', () => {
       expect(told).toEqual(isOver ? ['resume'] : ['resume', 'abandon']);
     }
   });
+
+  test('is taken whole once its end has come, and not before', () => {
+    const { body } = open();
+    body.add(bytes('a'));
+    body.add(bytes('b'));
+    expect(body.takeWhole()).toBeUndefined();
+    body.end();
+    expect(String(body.takeWhole())).toBe('ab');
+    expect(body.heldBytes).toBe(0);
+  });
+
+  test('that broke off is not taken whole', () => {
+    const { body } = open();
+    body.add(bytes('a'));
+    body.fail(new Error('broken'));
+    expect(body.takeWhole()).toBeUndefined();
+  });
 });

@@ -69,6 +69,16 @@ export class AnswerBody {
     this.#reading?.reject(error);
   }
 
+  /** All of an answer that has come to its end before anybody read it; undefined for any other. */
+  takeWhole(): Uint8Array | undefined {
+    if (!this.#isEnded || this.#failure !== undefined) return undefined;
+    const bytes = joinBytes(this.#pieces);
+    this.#pieces = [];
+    this.#heldBytes = 0;
+    this.#source.resume();
+    return bytes;
+  }
+
   /**
    * Read once. Resolves at the end; rejects with what broke the answer off or what `take` ended it
    * with.

@@ -26,6 +26,12 @@ export class ReadableAnswer implements ProviderAnswer {
   }
 
   async readAll(bytesMax: number, onBytes?: (bytes: number) => void): Promise<Uint8Array> {
+    const whole = this.#body.takeWhole();
+    if (whole !== undefined) {
+      onBytes?.(whole.length);
+      if (whole.length > bytesMax) throw this.#tooLong(bytesMax);
+      return whole;
+    }
     const pieces: Uint8Array[] = [];
     let length = 0;
     await this.#body.read((piece) => {

@@ -76,6 +76,8 @@ export type InferenceOutcome = {
 
 /** The series of one kind of call, found once: a measurement of them is an addition. */
 interface Series {
+  readonly call: InferenceCall;
+  readonly responseModel: string | undefined;
   readonly attributes: Attributes;
   readonly duration: BoundHistogram;
   readonly timeToFirstChunk: BoundHistogram;
@@ -86,6 +88,8 @@ interface Series {
 /** Providers name their models, so their number has to have an end. */
 const KNOWN_SERIES_MAX = 1_000;
 const knownSeries = new Map<string, Series>();
+/** Calls of one kind come together, and comparing its parts costs less than writing its key. */
+let lastSeries: Series | undefined;
 
 /**
  * Starts the CLIENT span of one provider call, `{operation} {model}`, as a child of the active
@@ -168,6 +172,23 @@ function dimensionsOf(call: InferenceCall): Attributes {
 }
 
 function seriesOf(call: InferenceCall, responseModel: string | undefined): Series {
+  if (lastSeries !== undefined && isOf(lastSeries, call, responseModel)) return lastSeries;
+  lastSeries = findSeries(call, responseModel);
+  return lastSeries;
+}
+
+function isOf(series: Series, call: InferenceCall, responseModel: string | undefined): boolean {
+  const known = series.call;
+  return (
+    series.responseModel === responseModel &&
+    known.operation === call.operation &&
+    known.provider === call.provider &&
+    known.serverAddress === call.serverAddress &&
+    known.serverPort === call.serverPort
+  );
+}
+
+function findSeries(call: InferenceCall, responseModel: string | undefined): Series {
   const { operation, provider, serverAddress, serverPort } = call;
   const key = `${operation}\n${provider}\n${serverAddress}\n${serverPort}\n${responseModel ?? ''}`;
   const known = knownSeries.get(key);
@@ -175,6 +196,8 @@ function seriesOf(call: InferenceCall, responseModel: string | undefined): Serie
   const attributes = dimensionsOf(call);
   if (responseModel !== undefined) attributes[GEN_AI.responseModel] = responseModel;
   const series: Series = {
+    call,
+    responseModel,
     attributes,
     duration: operationDuration.bind(attributes),
     timeToFirstChunk: timeToFirstChunk.bind(attributes),

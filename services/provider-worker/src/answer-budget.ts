@@ -23,21 +23,39 @@ export class AnswerBudget {
   }
 
   hold(): AnswerHold {
-    let own = 0;
-    return {
-      add: (bytes) => {
-        if (this.#held + bytes > this.#bytesMax) {
-          throw new GatewayError('overloaded', 'Too many large answers are being read.', {
-            detail: `${this.#held} of ${this.#bytesMax} bytes are held, ${bytes} do not fit`,
-          });
-        }
-        own += bytes;
-        this.#held += bytes;
-      },
-      [Symbol.dispose]: () => {
-        this.#held -= own;
-        own = 0;
-      },
-    };
+    return new Hold(this);
+  }
+
+  /** Throws `overloaded` where they do not fit. */
+  take(bytes: number): void {
+    if (this.#held + bytes > this.#bytesMax) {
+      throw new GatewayError('overloaded', 'Too many large answers are being read.', {
+        detail: `${this.#held} of ${this.#bytesMax} bytes are held, ${bytes} do not fit`,
+      });
+    }
+    this.#held += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+class Hold implements AnswerHold {
+  readonly #budget: AnswerBudget;
+  #own = 0;
+
+  constructor(budget: AnswerBudget) {
+    this.#budget = budget;
+  }
+
+  add(bytes: number): void {
+    this.#budget.take(bytes);
+    this.#own += bytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.#budget.giveBack(this.#own);
+    this.#own = 0;
   }
 }

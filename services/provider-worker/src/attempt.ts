@@ -7,7 +7,12 @@
  * `head` waits for that byte.
  */
 import type { Bus, IncomingCall } from '@gateway/bus';
-import { chooseDialect, type Exchange, openExchange } from '@gateway/dialects';
+import {
+  chooseDialect,
+  type Exchange,
+  type ExchangeOptions,
+  openExchange,
+} from '@gateway/dialects';
 import {
   cacheStoreEndpoint,
   ERRORS,
@@ -23,7 +28,13 @@ import {
   type Provider,
   type ProviderAnswer,
 } from '@gateway/providers';
-import { getMeter, type InferenceSpan, type Logger, startInferenceSpan } from '@gateway/telemetry';
+import {
+  type BoundCounter,
+  getMeter,
+  type InferenceSpan,
+  type Logger,
+  startInferenceSpan,
+} from '@gateway/telemetry';
 import type { AnswerBudget } from './answer-budget.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { CacheCopy } from './cache-store.ts';
@@ -54,17 +65,22 @@ const callsInFlight = getMeter('provider-worker').createUpDownCounter(
   { description: 'Calls of providers that have begun and not ended' },
 );
 
+/** By provider: the counter of one is looked for once. */
+const countersInFlight = new WeakMap<Provider, BoundCounter>();
+
 /** Handles one call; it has ended, by `end` or by `fail`, when this resolves. */
 export async function attempt(call: InferenceCall, context: AttemptContext): Promise<void> {
   let prepared: PreparedAttempt;
   try {
-    prepared = await prepare(call, context);
+    const { configurationRevision, target } = call.request;
+    const provider = context.directory.find(configurationRevision, target.provider);
+    prepared = prepare(call, context, provider, await call.body());
   } catch (thrown) {
     const error = toGatewayError(thrown);
     logFailure(call, context.logger, error, 'refused without a provider call');
     return call.fail(error);
   }
-  const inFlight = callsInFlight.bind({ provider: prepared.provider.name });
+  const inFlight = counterInFlight(prepared.provider);
   inFlight.add(1);
   const stop = context.cutOff.enter(call);
   try {
@@ -75,6 +91,15 @@ export async function attempt(call: InferenceCall, context: AttemptContext): Pro
   }
 }
 
+function counterInFlight(provider: Provider): BoundCounter {
+  let counter = countersInFlight.get(provider);
+  if (counter === undefined) {
+    counter = callsInFlight.bind({ provider: provider.name });
+    countersInFlight.set(provider, counter);
+  }
+  return counter;
+}
+
 interface PreparedAttempt {
   readonly provider: Provider;
   readonly exchange: Exchange;
@@ -82,12 +107,32 @@ interface PreparedAttempt {
   readonly leave: CallLeave | undefined;
 }
 
-async function prepare(call: InferenceCall, context: AttemptContext): Promise<PreparedAttempt> {
-  const { configurationRevision, target, dialect, operation, stream } = call.request;
-  const { includeUsage, arrayStream, headers, stateKey } = call.request;
-  const provider = context.directory.find(configurationRevision, target.provider);
-  const body = await call.body();
-  const exchange = openExchange({
+function prepare(
+  call: InferenceCall,
+  { breakers }: AttemptContext,
+  provider: Provider,
+  body: Uint8Array,
+): PreparedAttempt {
+  const exchange = openExchange(exchangeOptions(call.request, provider, body));
+  const { model } = call.request.target;
+  const leave = exchange.ownAnswer ? undefined : breakers.enter(provider.name, model);
+  try {
+    call.accept();
+  } catch (thrown) {
+    leave?.ended(toGatewayError(thrown));
+    throw thrown;
+  }
+  return { provider, exchange, leave };
+}
+
+function exchangeOptions(
+  request: InferenceRequest,
+  provider: Provider,
+  body: Uint8Array,
+): ExchangeOptions {
+  const { target, dialect, operation, stream, includeUsage, arrayStream, headers } = request;
+  const { stateKey } = request;
+  return {
     client: dialect,
     operation,
     provider: chooseDialect(dialect, provider.dialects),
@@ -97,18 +142,8 @@ async function prepare(call: InferenceCall, context: AttemptContext): Promise<Pr
     includeUsage,
     arrayStream,
     headers,
-    ...(stateKey !== undefined && { state: { key: stateKey, provider: target.provider } }),
-  });
-  const leave = exchange.ownAnswer
-    ? undefined
-    : context.breakers.enter(provider.name, target.model);
-  try {
-    call.accept();
-  } catch (thrown) {
-    leave?.ended(toGatewayError(thrown));
-    throw thrown;
-  }
-  return { provider, exchange, leave };
+    state: stateKey === undefined ? undefined : { key: stateKey, provider: target.provider },
+  };
 }
 
 class Attempt {
@@ -227,12 +262,16 @@ class Attempt {
   }
 
   async #relayWhole(answer: ProviderAnswer): Promise<void> {
-    using hold = this.#context.answers.hold();
-    const body = await answer.readAll(ANSWER_BYTES_MAX, (bytes) => hold.add(bytes));
-    this.#firstByte();
-    const bytes = this.#exchange.answer(body);
-    this.#record.completed();
-    await this.#deliver(bytes);
+    const hold = this.#context.answers.hold();
+    try {
+      const body = await answer.readAll(ANSWER_BYTES_MAX, (bytes) => hold.add(bytes));
+      this.#firstByte();
+      const bytes = this.#exchange.answer(body);
+      this.#record.completed();
+      await this.#deliver(bytes);
+    } finally {
+      hold[Symbol.dispose]();
+    }
   }
 
   async #relayStream(answer: ProviderAnswer): Promise<void> {

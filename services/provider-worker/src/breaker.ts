@@ -49,17 +49,13 @@ export class Breaker {
     return this.#passage(true);
   }
 
+  /** Of a call that began in this era. */
+  tell(era: number, result: CallResult, nowMs: number): void {
+    if (era === this.#era) this.#told(result, nowMs);
+  }
+
   #passage(isTrial: boolean): Passage {
-    const era = this.#era;
-    let isTold = false;
-    return {
-      isTrial,
-      tell: (result, nowMs) => {
-        if (isTold || era !== this.#era) return;
-        isTold = true;
-        this.#told(result, nowMs);
-      },
-    };
+    return new OnePassage(this, this.#era, isTrial);
   }
 
   #told(result: CallResult, nowMs: number): void {
@@ -87,5 +83,24 @@ export class Breaker {
   #enter(state: State): void {
     this.#state = state;
     this.#era += 1;
+  }
+}
+
+class OnePassage implements Passage {
+  readonly isTrial: boolean;
+  readonly #breaker: Breaker;
+  readonly #era: number;
+  #isTold = false;
+
+  constructor(breaker: Breaker, era: number, isTrial: boolean) {
+    this.#breaker = breaker;
+    this.#era = era;
+    this.isTrial = isTrial;
+  }
+
+  tell(result: CallResult, nowMs: number): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#breaker.tell(this.#era, result, nowMs);
   }
 }

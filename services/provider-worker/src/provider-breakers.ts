@@ -1,7 +1,7 @@
 /** A breaker for each provider and model, since a provider may fail for one model alone. */
 import { GatewayError } from '@gateway/protocol';
 import { getMeter, type Logger } from '@gateway/telemetry';
-import { Breaker, type CallResult } from './breaker.ts';
+import { Breaker, type CallResult, type Passage } from './breaker.ts';
 
 /**
  * Clients may name any model, so their number has to have an end. Closed ones without a failure are
@@ -35,7 +35,9 @@ interface Circuit {
 export class ProviderBreakers {
   readonly #logger: Logger;
   readonly #nowMs: () => number;
+  /** Those used last come last. */
   readonly #circuits = new Map<string, Circuit>();
+  #newest: Circuit | undefined;
 
   constructor(logger: Logger, nowMs: () => number = () => performance.now()) {
     this.#logger = logger;
@@ -60,22 +62,20 @@ export class ProviderBreakers {
       const facts = { provider, reason: 'circuit_open', retryAfterMs };
       throw new GatewayError('provider_unavailable', message, facts);
     }
-    const tell = (result: CallResult) => {
-      const wasClosed = circuit.breaker.isClosed;
-      passage.tell(result, this.#nowMs());
-      if (circuit.breaker.isClosed !== wasClosed) this.#changed(circuit);
-    };
-    return {
-      answering: () => {
-        if (passage.isTrial) tell('success');
-      },
-      ended: (error) => tell(resultOf(error)),
-    };
+    return new Leave(this, circuit, passage);
+  }
+
+  tell(circuit: Circuit, passage: Passage, result: CallResult): void {
+    const wasClosed = circuit.breaker.isClosed;
+    passage.tell(result, this.#nowMs());
+    if (circuit.breaker.isClosed !== wasClosed) this.#changed(circuit);
   }
 
   #circuitOf(provider: string, model: string): Circuit {
     const key = `${provider}\n${model}`;
     const circuit = this.#circuits.get(key) ?? { breaker: new Breaker(), provider, model };
+    if (circuit === this.#newest) return circuit;
+    this.#newest = circuit;
     this.#circuits.delete(key);
     this.#circuits.set(key, circuit);
     if (this.#circuits.size > BREAKERS_MAX) this.#forgetOneBut(circuit);
@@ -100,6 +100,26 @@ export class ProviderBreakers {
     openCircuits.add(breaker.isClosed ? -1 : 1, { provider });
     if (breaker.isClosed) this.#logger.info({ provider, model }, 'the provider answers again');
     else this.#logger.warn({ provider, model }, 'the provider fails and is not asked for a while');
+  }
+}
+
+class Leave implements CallLeave {
+  readonly #breakers: ProviderBreakers;
+  readonly #circuit: Circuit;
+  readonly #passage: Passage;
+
+  constructor(breakers: ProviderBreakers, circuit: Circuit, passage: Passage) {
+    this.#breakers = breakers;
+    this.#circuit = circuit;
+    this.#passage = passage;
+  }
+
+  answering(): void {
+    if (this.#passage.isTrial) this.#breakers.tell(this.#circuit, this.#passage, 'success');
+  }
+
+  ended(error: GatewayError | undefined): void {
+    this.#breakers.tell(this.#circuit, this.#passage, resultOf(error));
   }
 }
 

@@ -13,7 +13,8 @@ interface Patch {
 
 /**
  * Replaces or adds top-level members in the bytes of a JSON object, whose grammar was checked
- * before. Every other byte stays. An edit that returns undefined leaves its member as it is.
+ * before. Every other byte stays. An edit that returns undefined leaves its member as it is; where
+ * nothing changes the result is the bytes themselves.
  */
 export function spliceMembers(
   bytes: Uint8Array,
@@ -26,6 +27,7 @@ export function spliceMembers(
     const patch = patchOf(bytes, members, name, edits[name]);
     if (patch !== undefined) patches.push(patch);
   }
+  if (patches.length === 0) return bytes;
   patches.sort((left, right) => left.start - right.start);
   const pieces: Uint8Array[] = [];
   let at = 0;
@@ -46,8 +48,9 @@ function patchOf(
   const member = found.get(name);
   if (member !== undefined) {
     const { valueStart: start, valueEnd: end } = member;
-    const text = edit?.(textBetween(bytes, start, end));
-    return text === undefined ? undefined : { start, end, text };
+    const present = textBetween(bytes, start, end);
+    const text = edit?.(present);
+    return text === undefined || text === present ? undefined : { start, end, text };
   }
   const text = edit?.(undefined);
   if (text === undefined) return undefined;
@@ -70,7 +73,7 @@ export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
     length += piece.length;
   }
   if (isOnePiece) return new Uint8Array(first.buffer, first.byteOffset, length);
-  const joined = new Uint8Array(length);
+  const joined = Buffer.allocUnsafe(length);
   let at = 0;
   for (const piece of pieces) {
     joined.set(piece, at);
