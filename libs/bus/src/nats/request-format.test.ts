@@ -1,57 +1,99 @@
 import { GatewayError, MESSAGE_BYTES_MAX } from '@gateway/protocol';
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
-import { encodeMessage } from './message-format.ts';
+import { packedMessage } from './message-packs.ts';
 import {
+  areRequests,
   deadlineOf,
-  decodeRequest,
-  encodeRequest,
-  isRequest,
+  decodeMessages,
+  decodeReplies,
+  decodeRequests,
+  encodeMessages,
+  encodeRequests,
+  packedError,
+  packedReply,
   timeoutOf,
 } from './request-format.ts';
 
-const schema = z.object({ text: z.string() });
 const DEADLINE_AT = 1_700_000_000_250;
 const value = { text: 'grüße' };
+const bodyOfMaximum = Buffer.alloc(MESSAGE_BYTES_MAX - JSON.stringify({}).length);
 
-describe('a request', () => {
-  test('is read as it was written', () => {
+function requests(...messages: Parameters<typeof packedMessage>[0][]) {
+  return encodeRequests(messages.map(packedMessage), DEADLINE_AT, 250);
+}
+
+describe('requests', () => {
+  test('are read as they were written', () => {
     const body = Buffer.from('hello');
-    const bytes = encodeRequest({ value, body }, DEADLINE_AT, 250);
-    expect(isRequest(bytes)).toBe(true);
+    const bytes = requests({ value, body }, { value: [] }, { value: 1, body });
+    expect(areRequests(bytes)).toBe(true);
     expect([deadlineOf(bytes), timeoutOf(bytes)]).toEqual([DEADLINE_AT, 250]);
-    const received = decodeRequest(schema, bytes);
-    expect(received.value).toEqual(value);
-    expect(Buffer.from(received.body ?? []).toString()).toBe('hello');
+    expect(decodeRequests(bytes)).toEqual([{ value, body }, { value: [] }, { value: 1, body }]);
   });
 
-  test('is read from the middle of a buffer', () => {
-    const bytes = encodeRequest({ value }, DEADLINE_AT, 250);
-    const within = Buffer.concat([Buffer.from('abc'), bytes]).subarray(3);
+  test('are read from the middle of a buffer', () => {
+    const within = Buffer.concat([Buffer.from('abc'), requests({ value })]).subarray(3);
     expect(timeoutOf(within)).toBe(250);
-    expect(decodeRequest(schema, within)).toEqual({ value });
+    expect(decodeRequests(within)).toEqual([{ value }]);
   });
 
-  test('is not what begins otherwise, or ends in its prefix', () => {
-    const bytes = encodeRequest({ value }, DEADLINE_AT, 250);
-    expect(isRequest(encodeMessage({ value }))).toBe(false);
-    expect(isRequest(bytes.subarray(0, 17))).toBe(true);
-    expect(isRequest(bytes.subarray(0, 16))).toBe(false);
-    expect(isRequest(new Uint8Array(0))).toBe(false);
+  test('are not what begins otherwise, or ends in its prefix', () => {
+    const bytes = requests({ value });
+    expect(areRequests(Buffer.from([1, ...bytes.subarray(1)]))).toBe(false);
+    expect(areRequests(bytes.subarray(0, 17))).toBe(true);
+    expect(areRequests(bytes.subarray(0, 16))).toBe(false);
+    expect(areRequests(new Uint8Array(0))).toBe(false);
   });
 
-  test('that says more than it holds, or something else, is refused', () => {
-    const bytes = encodeRequest({ value }, DEADLINE_AT, 250);
-    expect(() => decodeRequest(schema, bytes.subarray(0, -1))).toThrow(RangeError);
-    const other = encodeRequest({ value: { text: 1 } }, DEADLINE_AT, 250);
-    expect(() => decodeRequest(schema, other)).toThrow(z.ZodError);
+  test('that say more than they hold, or something else, are refused', () => {
+    const bytes = requests({ value }, { value, body: Buffer.from('hello') });
+    for (const length of [17, 19, 30, bytes.length - 6, bytes.length - 1]) {
+      expect(() => decodeRequests(bytes.subarray(0, length))).toThrow();
+    }
+    const other = Buffer.from(bytes);
+    other.writeUInt16LE(3, 17);
+    expect(() => decodeRequests(other)).toThrow();
   });
 
-  test('is written up to the largest message, and not one byte beyond', () => {
-    const body = Buffer.alloc(MESSAGE_BYTES_MAX - JSON.stringify({}).length);
-    expect(isRequest(encodeRequest({ value: {}, body }, DEADLINE_AT, 250))).toBe(true);
-    const larger = Buffer.alloc(body.length + 1);
-    const write = () => encodeRequest({ value: {}, body: larger }, DEADLINE_AT, 250);
-    expect(write).toThrow(GatewayError);
+  test('are written up to the largest message, and not one byte beyond', () => {
+    expect(areRequests(requests({ value: {}, body: bodyOfMaximum }))).toBe(true);
+    const larger = Buffer.alloc(bodyOfMaximum.length + 1);
+    expect(() => requests({ value: {}, body: larger })).toThrow(GatewayError);
   });
+});
+
+describe('replies', () => {
+  test('name the request that they answer', () => {
+    const body = Buffer.from('hello');
+    const error = new GatewayError('rate_limited', 'Slow down.', { retryAfterMs: 5, detail: 'x' });
+    const packed = [packedReply(11, { value, body }), packedError(2, error)];
+    const [first, second] = decodeReplies(encodeMessages(packed));
+    expect(first).toEqual({ place: 11, reply: { value, body }, error: undefined });
+    expect(second?.place).toBe(2);
+    expect(second?.error?.code).toBe('rate_limited');
+    expect(second?.error?.facts).toEqual({ retryAfterMs: 5 });
+  });
+
+  test('of another form are refused', () => {
+    for (const other of [value, ['0', value], [0, null, { code: 1 }]]) {
+      const bytes = encodeMessages([packedMessage({ value: other })]);
+      expect(() => decodeReplies(bytes)).toThrow();
+    }
+    expect(() => decodeReplies(new Uint8Array(0))).toThrow(RangeError);
+  });
+
+  test('are written up to the largest message, and not one byte beyond', () => {
+    const [largest] = decodeReplies(
+      encodeMessages([packedReply(15, { value: {}, body: bodyOfMaximum })]),
+    );
+    expect(largest?.reply.body?.length).toBe(bodyOfMaximum.length);
+    const larger = Buffer.alloc(bodyOfMaximum.length + 1);
+    expect(() => packedReply(15, { value: {}, body: larger })).toThrow(GatewayError);
+  });
+});
+
+test('messages of another version are refused', () => {
+  const bytes = encodeMessages([packedMessage({ value })]);
+  expect(decodeMessages(bytes)).toEqual([{ value }]);
+  expect(() => decodeMessages(Buffer.from([1, ...bytes.subarray(1)]))).toThrow(RangeError);
 });

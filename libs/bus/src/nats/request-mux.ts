@@ -8,6 +8,7 @@ import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import type { Clock } from '../calls/clock.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { isNoResponders } from './message-format.ts';
+import { abortReason } from './waiting-request.ts';
 
 export interface MuxRequest {
   readonly subject: string;
@@ -17,8 +18,8 @@ export interface MuxRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whoever waits at an inbox. */
-interface Pending {
+/** Whoever waits at an inbox: `lost` is called when the connection breaks. */
+export interface InboxOwner {
   received(message: Msg): void;
   lost(): void;
 }
@@ -33,7 +34,7 @@ export class RequestMux {
   readonly #keeper: ConnectionKeeper;
   readonly #clock: Clock;
   readonly #prefix: string;
-  readonly #pending = new InFlightMap<string, Pending>();
+  readonly #pending = new InFlightMap<string, InboxOwner>();
   #count = 0;
 
   constructor(keeper: ConnectionKeeper, identity: Identity, clock: Clock) {
@@ -61,7 +62,7 @@ export class RequestMux {
   request(request: MuxRequest): Promise<Msg> {
     const { signal } = request;
     if (signal?.aborted) return Promise.reject(abortReason(signal));
-    const waiting = new WaitingRequest(this.#keeper, this.#pending, this.#token(), signal);
+    const waiting = new WaitingReply(this.#keeper, this.#pending, this.#token(), signal);
     try {
       const { headers } = request;
       const reply = this.#subject(waiting.token);
@@ -76,8 +77,12 @@ export class RequestMux {
 
   /** An inbox for as long as it is not closed. `lost` is called when the connection breaks. */
   open(received: (message: Msg) => void, lost: () => void): Inbox {
+    return this.openFor({ received, lost });
+  }
+
+  openFor(owner: InboxOwner): Inbox {
     const token = this.#token();
-    this.#pending.set(token, { received, lost });
+    this.#pending.set(token, owner);
     return { subject: this.#subject(token), close: () => this.#pending.delete(token) };
   }
 
@@ -96,9 +101,9 @@ export class RequestMux {
 }
 
 /** One object for all that may end a request, and no listener where no signal is given. */
-class WaitingRequest implements Pending {
+class WaitingReply implements InboxOwner {
   readonly #keeper: ConnectionKeeper;
-  readonly #pending: InFlightMap<string, Pending>;
+  readonly #pending: InFlightMap<string, InboxOwner>;
   readonly #signal: AbortSignal | undefined;
   readonly token: string;
   readonly promise: Promise<Msg>;
@@ -108,7 +113,7 @@ class WaitingRequest implements Pending {
 
   constructor(
     keeper: ConnectionKeeper,
-    pending: InFlightMap<string, Pending>,
+    pending: InFlightMap<string, InboxOwner>,
     token: string,
     signal: AbortSignal | undefined,
   ) {
@@ -143,7 +148,7 @@ class WaitingRequest implements Pending {
 
   /** The signal's. */
   handleEvent(): void {
-    this.#fail(abortReason(this.#signal as AbortSignal));
+    this.#fail(abortReason(this.#signal));
   }
 
   #expired(): void {
@@ -160,9 +165,4 @@ class WaitingRequest implements Pending {
     this.#callOff?.();
     this.#signal?.removeEventListener('abort', this);
   }
-}
-
-function abortReason(signal: AbortSignal): GatewayError {
-  if (signal.reason instanceof GatewayError) return signal.reason;
-  return new GatewayError('client_closed', 'The client closed the request.');
 }

@@ -19,22 +19,22 @@ import { WorkSlots } from '../calls/work-slots.ts';
 import { runInConsumerSpan } from '../trace-context.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { drainable } from './drainable.ts';
+import { carrierOf, respondWithError, traceHeaders } from './message-format.ts';
+import { checkedMessage, type PackedMessage, packedMessage } from './message-packs.ts';
+import { ReplyPack } from './reply-pack.ts';
 import {
-  carrierOf,
-  decodeMessage,
-  encodeMessage,
-  errorInReply,
-  respondWithError,
-  traceHeaders,
-} from './message-format.ts';
-import {
+  areRequests,
   deadlineOf,
-  decodeRequest,
-  encodeRequest,
-  isRequest,
+  decodeMessages,
+  decodeRequests,
+  encodeMessages,
   timeoutOf,
 } from './request-format.ts';
 import type { RequestMux } from './request-mux.ts';
+import { RequestPack } from './request-pack.ts';
+import type { TurnEnd } from './turn-end.ts';
+import { TurnPacks } from './turn-packs.ts';
+import { type AskedRequest, abortReason, WaitingRequest } from './waiting-request.ts';
 
 /** Clocks of two machines may differ by this much before requests are taken for late ones. */
 const CLOCK_SKEW_MAX_MS = 250;
@@ -43,31 +43,56 @@ export interface RequestsSetup {
   readonly keeper: ConnectionKeeper;
   readonly mux: RequestMux;
   readonly clock: Clock;
+  readonly turnEnd: TurnEnd;
   readonly logger: Logger | undefined;
 }
 
+interface SentMessage {
+  readonly endpoint: Pick<OneWayEndpoint<unknown>, 'subject' | 'template'>;
+  readonly packed: PackedMessage;
+}
+
+/**
+ * What is asked or sent in one turn of the event loop at one endpoint is one message. What belongs to a
+ * trace goes alone, with its headers.
+ */
 export class Requests {
   readonly #setup: RequestsSetup;
+  readonly #asked: TurnPacks<AskedRequest>;
+  readonly #sent: TurnPacks<SentMessage>;
 
   constructor(setup: RequestsSetup) {
     this.#setup = setup;
+    this.#asked = new TurnPacks(
+      setup.turnEnd,
+      (one, other) => one.subject === other.subject && one.timeoutMs === other.timeoutMs,
+      (requests) => new RequestPack(setup, requests).send(),
+    );
+    this.#sent = new TurnPacks(
+      setup.turnEnd,
+      (one, other) => one.endpoint.subject === other.endpoint.subject,
+      (messages) => this.#publish(messages),
+    );
   }
 
-  async request<Request, Reply>(
-    endpoint: Endpoint<Request, Reply>,
+  request<Request, Reply>(
+    { subject, reply }: Endpoint<Request, Reply>,
     message: Message<Request>,
     { timeoutMs, signal }: RequestOptions,
   ): Promise<Message<Reply>> {
-    const reply = await this.#setup.mux.request({
-      subject: endpoint.subject,
-      payload: encodeRequest(message, this.#setup.clock.now() + timeoutMs, timeoutMs),
-      headers: traceHeaders(),
-      timeoutMs,
-      signal,
-    });
-    const error = errorInReply(reply);
-    if (error !== undefined) throw error;
-    return decodeMessage(endpoint.reply, reply.data);
+    if (signal?.aborted) return Promise.reject(abortReason(signal));
+    let packed: PackedMessage;
+    try {
+      this.#setup.keeper.require();
+      packed = packedMessage(message);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const waiting = new WaitingRequest({ subject, packed, reply, timeoutMs, signal });
+    const headers = traceHeaders();
+    if (headers === undefined) this.#asked.add(waiting);
+    else new RequestPack(this.#setup, [waiting]).send(headers);
+    return waiting.promise;
   }
 
   respond<Request, Reply>(
@@ -77,38 +102,41 @@ export class Requests {
   ): Promise<Subscription> {
     const { clock } = this.#setup;
     const slots = new WorkSlots(options);
-    const run = async (message: Msg, arrivedAt: number) => {
-      // Its turn came when nobody waits for the answer any more.
-      if (clock.now() - arrivedAt > timeoutOf(message.data)) return;
-      try {
-        const reply = await runInConsumerSpan(endpoint, carrierOf(message), () =>
-          handler(decodeRequest(endpoint.request, message.data)),
-        );
-        message.respond(encodeMessage(reply));
-      } catch (error) {
-        this.#logUnexpected(endpoint.template, error);
-        this.#answer(message, toGatewayError(error));
-      }
-    };
     return this.#subscribe(endpoint, slots, (message) => {
-      if (!isRequest(message.data)) {
-        this.#answer(message, new GatewayError('internal', 'A service cannot read the request.'));
-        return;
-      }
+      const requests = this.#requestsIn(message, endpoint.template);
+      if (requests === undefined) return;
       const arrivedAt = clock.now();
       if (arrivedAt > deadlineOf(message.data) + CLOCK_SKEW_MAX_MS) return;
-      if (slots.run(() => run(message, arrivedAt))) return;
-      this.#answer(message, new GatewayError('overloaded', 'A service has too much to do.'));
+      const timeoutMs = timeoutOf(message.data);
+      const carrier = carrierOf(message);
+      const replies = new ReplyPack(message, this.#setup);
+      const run = async (place: number, request: Message<unknown>) => {
+        // Its turn came when nobody waits for the answer any more.
+        if (clock.now() - arrivedAt > timeoutMs) return;
+        try {
+          const handle = () => handler(checkedMessage(endpoint.request, request));
+          replies.answer(place, await runInConsumerSpan(endpoint, carrier, handle));
+        } catch (error) {
+          this.#logUnexpected(endpoint.template, error);
+          replies.fail(place, toGatewayError(error));
+        }
+      };
+      for (const [place, request] of requests.entries()) {
+        if (slots.run(() => run(place, request))) continue;
+        replies.fail(place, new GatewayError('overloaded', 'A service has too much to do.'));
+      }
     });
   }
 
   send<Value>(endpoint: OneWayEndpoint<Value>, message: Message<Value>): void {
     try {
-      const connection = this.#setup.keeper.require();
       const headers = traceHeaders();
-      const bytes = encodeMessage(message);
-      if (headers === undefined) connection.publish(endpoint.subject, bytes);
-      else connection.publish(endpoint.subject, bytes, { headers });
+      const sent = { endpoint, packed: packedMessage(message) };
+      if (headers === undefined) this.#sent.add(sent);
+      else {
+        const bytes = encodeMessages([sent.packed]);
+        this.#setup.keeper.require().publish(endpoint.subject, bytes, { headers });
+      }
     } catch (error) {
       this.#setup.logger?.debug({ error, endpoint: endpoint.template }, 'message not sent');
     }
@@ -120,19 +148,43 @@ export class Requests {
     options: RespondOptions,
   ): Promise<Subscription> {
     const slots = new WorkSlots(options);
-    const run = async (message: Msg) => {
-      try {
-        await runInConsumerSpan(endpoint, carrierOf(message), () =>
-          handler(decodeMessage(endpoint.message, message.data)),
-        );
-      } catch (error) {
-        this.#setup.logger?.warn({ error, endpoint: endpoint.template }, 'message not handled');
-      }
+    const notHandled = (error: unknown) => {
+      this.#setup.logger?.warn({ error, endpoint: endpoint.template }, 'message not handled');
     };
-    return this.#subscribe(endpoint, slots, (message) => {
-      if (slots.run(() => run(message))) return;
-      this.#setup.logger?.debug({ endpoint: endpoint.template }, 'message dropped: no room');
+    return this.#subscribe(endpoint, slots, (received) => {
+      const carrier = carrierOf(received);
+      const run = async (message: Message<unknown>) => {
+        try {
+          const handle = () => handler(checkedMessage(endpoint.message, message));
+          await runInConsumerSpan(endpoint, carrier, handle);
+        } catch (error) {
+          notHandled(error);
+        }
+      };
+      let messages: readonly Message<unknown>[];
+      try {
+        messages = decodeMessages(received.data);
+      } catch (error) {
+        notHandled(error);
+        return;
+      }
+      for (const message of messages) {
+        if (slots.run(() => run(message))) continue;
+        this.#setup.logger?.debug({ endpoint: endpoint.template }, 'message dropped: no room');
+      }
     });
+  }
+
+  #publish(messages: readonly SentMessage[]): void {
+    const [first] = messages;
+    if (first === undefined) return;
+    const { subject, template } = first.endpoint;
+    try {
+      const bytes = encodeMessages(messages.map(({ packed }) => packed));
+      this.#setup.keeper.require().publish(subject, bytes);
+    } catch (error) {
+      this.#setup.logger?.debug({ error, endpoint: template }, 'messages not sent');
+    }
   }
 
   async #subscribe(
@@ -150,6 +202,18 @@ export class Requests {
       await this.#setup.keeper.unsubscribe(subscription);
       await slots.idle();
     });
+  }
+
+  /** Undefined, and the message answered as a whole, where it is not one of requests. */
+  #requestsIn(message: Msg, endpoint: string): readonly Message<unknown>[] | undefined {
+    try {
+      if (areRequests(message.data)) return decodeRequests(message.data);
+      this.#answer(message, new GatewayError('internal', 'A service cannot read the request.'));
+    } catch (error) {
+      this.#logUnexpected(endpoint, error);
+      this.#answer(message, toGatewayError(error));
+    }
+    return undefined;
   }
 
   #answer(message: Msg, error: GatewayError): void {

@@ -55,9 +55,9 @@ export function requestCases(peers: Peers): void {
           mine.push(value.requestId);
           return { value: { allowed: true, limits: [] } };
         };
-        await limiter.respond(reserveEndpoint, respond, { concurrencyMax: 100 });
+        await limiter.respond(reserveEndpoint, respond, { concurrencyMax: 1_000 });
       }
-      const ids = Array.from({ length: 90 }, newRequestId);
+      const ids = Array.from({ length: 600 }, newRequestId);
       const limits = [{ scope: 'key:a', kind: 'requests' as const, amount: 1, windowSeconds: 1 }];
       await Promise.all(
         ids.map((requestId) =>
