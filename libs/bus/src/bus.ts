@@ -24,7 +24,10 @@ import type {
   StreamEndpoint,
 } from '@gateway/protocol';
 
-/** A value checked by its endpoint's schema, and bytes that the bus only carries. */
+/**
+ * A value that its endpoint's schema takes, and bytes that the bus only carries. Both may be shared with
+ * the other side, so neither is changed once it is handed over.
+ */
 export interface Message<Value> {
   readonly value: Value;
   /**
@@ -209,7 +212,10 @@ export interface SpoolState {
  * `quarantine`.
  */
 export interface Delivery {
-  /** The stored bytes parsed as JSON, unchecked; undefined where they are no JSON. */
+  /**
+   * The stored bytes parsed as JSON, unchecked; undefined where they are no JSON. In the process that
+   * published the event it may be the event itself, whose undefined members a parse would not have.
+   */
   readonly value: unknown;
   readonly bytes: Uint8Array;
   /** 1 at the first delivery. */

@@ -8,7 +8,7 @@ import type { Bus, Delivery } from '../src/bus.ts';
 import { CURSOR_SAVE_INTERVAL_MS } from '../src/in-process/consumer-cursor.ts';
 import { openInProcessHub } from '../src/in-process/hub.ts';
 import type { InProcessBus } from '../src/in-process/in-process-bus.ts';
-import { controlEvent } from './contract/sample-messages.ts';
+import { controlEvent, finished } from './contract/sample-messages.ts';
 import { logMessage, openLog, temporaryDirectory } from './in-process-fixture.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -63,6 +63,25 @@ describe('a durable consumer of the in-process bus', () => {
     expect(deliveries.map(({ value }) => value)).toEqual(events);
     expect(deliveries.map((delivery) => delivery.deliveries)).toEqual([1, 1, 1]);
     expect(await bus.backlog(auditWriter)).toEqual({ pending: 0, quarantined: 0 });
+  });
+
+  test('gets the very event of this process, and after a restart what was written of it', async () => {
+    const directory = await temporaryDirectory();
+    const first = await openBus(directory);
+    const before = await collect(first.bus);
+    await publishMany(first.bus, 1);
+    await arrived(before, 1);
+    const event = { ...finished(), errorCode: undefined };
+    await first.bus.publish(event);
+    await arrived(before, 2);
+    expect(before[1]?.value).toBe(event);
+    const written = JSON.parse(String(before[1]?.bytes));
+    expect(written).toEqual(event);
+    await first.hub.close();
+    const { bus } = await openBus(directory);
+    const after = await collect(bus);
+    await arrived(after, 2);
+    expect(after[1]?.value).toStrictEqual(written);
   });
 
   test('gets after a restart what it had not settled, and nothing else', async () => {

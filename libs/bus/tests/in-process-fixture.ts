@@ -32,6 +32,7 @@ export async function openLog(
     segmentBytesMax: 64 * 1024,
     messageBytesMax: 64 * 1024,
     duplicateWindowMs: 60_000,
+    duplicateIdsMax: 1_000,
     sync: true,
     retainers: ['audit-writer'],
     sequenceMin: 0,

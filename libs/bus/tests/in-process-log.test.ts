@@ -2,7 +2,7 @@ import { cp, readdir, readFile, rename, truncate, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
-import { COMPANY_WAIT_MS, type DurableLog } from '../src/log/durable-log.ts';
+import { COMPANY_WAIT_MS, type DurableLog, GROUP_BYTES_MAX } from '../src/log/durable-log.ts';
 import { LogReader } from '../src/log/log-reader.ts';
 import { encodeRecord } from '../src/log/log-record.ts';
 import { logMessage, openLog, temporaryDirectory } from './in-process-fixture.ts';
@@ -163,6 +163,32 @@ describe('DurableLog', () => {
     await log.close();
     await last;
     expect(await readAll(log)).toEqual(['patient', 'urgent', 'alone', 'last']);
+  });
+
+  test('writes at once what one turn of the event loop appends', async () => {
+    const { log } = await openLog(await temporaryDirectory());
+    const first = log.append(logMessage('id-0'));
+    await Promise.resolve();
+    expect(log.append(logMessage('id-1'))).toBe(first);
+    await new Promise((resolve) => setImmediate(resolve));
+    const next = log.append(logMessage('id-2'));
+    expect(next).not.toBe(first);
+    await Promise.all([first, next]);
+    expect(await readAll(log)).toEqual(['id-0', 'id-1', 'id-2']);
+  });
+
+  test('writes at once as much as GROUP_BYTES_MAX and no byte more', async () => {
+    const bounds = { bytesMax: 4 * GROUP_BYTES_MAX, messageBytesMax: GROUP_BYTES_MAX };
+    const { log } = await openLog(await temporaryDirectory(), { ...bounds, sync: false });
+    const overhead = encodeRecord(logMessage('a', new Uint8Array()), 1, 0).length;
+    const half = new Uint8Array(GROUP_BYTES_MAX / 2 - overhead);
+    const more = new Uint8Array(half.length + 1);
+    const [a, b] = ['a', 'b'].map((id) => log.append(logMessage(id, half)));
+    const [c, d] = [log.append(logMessage('c', half)), log.append(logMessage('d', more))];
+    expect(a).toBe(b);
+    expect(c).not.toBe(b);
+    expect(d).not.toBe(c);
+    await Promise.all([a, b, c, d]);
   });
 
   test('skips a damaged record wherever its byte is wrong, and keeps its segment', async () => {

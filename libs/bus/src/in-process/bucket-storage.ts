@@ -81,7 +81,7 @@ export class BucketStorage {
     const isFull = () => (file?.size ?? 0) + record.length > this.#fileBytesMax;
     if (file === undefined || file.sealed || isFull()) file = await this.#compact();
     if (isFull()) throw new RangeError('the file is full');
-    await file.append([record]);
+    await file.append(record);
     for (const { key, text } of changes) this.#apply(this.#revision + 1, key, text);
   }
 

@@ -12,7 +12,13 @@ import {
 } from '@gateway/protocol';
 import type { Bus } from '../bus.ts';
 import { type Clock, systemClock } from '../calls/clock.ts';
-import { DurableLog, type Logger, SEGMENT_BYTES_MAX, SILENT } from '../log/durable-log.ts';
+import {
+  DUPLICATE_IDS_MAX,
+  DurableLog,
+  type Logger,
+  SEGMENT_BYTES_MAX,
+  SILENT,
+} from '../log/durable-log.ts';
 import { BucketFile } from './bucket-file.ts';
 import { DurableConsumer } from './durable-consumer.ts';
 import { freezePlain, uninspected } from './handed-over.ts';
@@ -43,6 +49,9 @@ export interface InProcessHub {
   /** Closes what is still connected, as if it had died, and writes what is left to write. */
   close(): Promise<void>;
 }
+
+/** What is put into the quarantine again is counted twice where so many others came between. */
+const QUARANTINED_IDS_MAX = 200_000;
 
 /** Throws when the directory cannot be read or written. */
 export async function openInProcessHub(options: InProcessHubOptions): Promise<InProcessHub> {
@@ -107,6 +116,7 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
     messageBytesMax: streams.quarantine.messageBytesMax,
     // An event is quarantined once, however often it is delivered.
     duplicateWindowMs: Number.POSITIVE_INFINITY,
+    duplicateIdsMax: QUARANTINED_IDS_MAX,
     retainers: [],
     sequenceMin: 0,
     found: ({ subject }) => {
@@ -123,6 +133,7 @@ async function openStorage(options: StorageOptions): Promise<Storage> {
     bytesMax: streams.events.bytesMax,
     messageBytesMax: streams.events.messageBytesMax,
     duplicateWindowMs: streams.events.duplicateWindowMs,
+    duplicateIdsMax: DUPLICATE_IDS_MAX,
     retainers: [...consumers.keys()],
     sequenceMin: Math.max(...[...consumers.values()].map(({ position }) => position)),
     found: (record) => {

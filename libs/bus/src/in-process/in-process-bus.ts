@@ -37,6 +37,13 @@ import type { HubState, Peer } from './hub-state.ts';
 import { InProcessCalls } from './in-process-calls.ts';
 import { InProcessRequests } from './in-process-requests.ts';
 
+const SUBJECTS: Readonly<Record<GatewayEvent['kind'], string>> = {
+  received: subjects.event('received'),
+  attempted: subjects.event('attempted'),
+  finished: subjects.event('finished'),
+  control: subjects.event('control'),
+};
+
 /** One service's connection to the hub of its process. */
 export class InProcessBus implements Bus, Peer {
   readonly identity: Identity;
@@ -243,14 +250,15 @@ export class InProcessBus implements Bus, Peer {
   #store(
     event: GatewayEvent,
     mayWait: boolean,
-    json: string = JSON.stringify(event),
+    text: string = JSON.stringify(event),
   ): Promise<void> {
     this.#hub.inspect(event);
     const message = {
       id: eventMessageId(event),
-      subject: subjects.event(event.kind),
+      subject: SUBJECTS[event.kind],
       headers: activeCarrier(),
-      bytes: Buffer.from(json, 'utf8'),
+      text,
+      value: event,
     };
     return this.#hub.log.append(message, mayWait);
   }

@@ -12,7 +12,8 @@ export interface HandedOutBatch {
 
 /**
  * An event that a handler was given. Thousands are out at once and live long enough to be copied by the
- * collector, so each is two references: its value is read when it is asked for, and nothing is bound.
+ * collector, so each is two references, and nothing is bound. What this process has not published itself
+ * is parsed when its value is asked for.
  */
 export class InProcessDelivery implements Delivery {
   readonly deliveries: number;
@@ -27,7 +28,8 @@ export class InProcessDelivery implements Delivery {
   }
 
   get value(): unknown {
-    const { bytes } = this;
+    const { bytes, value } = this.#event.record;
+    if (value !== undefined) return value;
     try {
       return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
     } catch {

@@ -2,7 +2,8 @@
  * Messages that survive the death of the process: a write-ahead log of bounded segments.
  *
  * Appending resolves once the bytes are durable. One write is under way at a time, and whatever is
- * appended meanwhile goes out in the next one, so that the cost of a sync is shared under load.
+ * appended meanwhile goes out in the next one, so that the cost of a sync is shared under load. A write
+ * begins at the end of a turn of the event loop, with all that the turn appended.
  *
  * A segment is deleted once every retainer has released it. A full log refuses messages rather than
  * dropping old ones; they never age, since each was promised to somebody.
@@ -12,14 +13,16 @@ import { join } from 'node:path';
 import { GatewayError } from '@gateway/protocol';
 import type { Clock } from '../calls/clock.ts';
 import {
-  encodeRecord,
   type LogMessage,
   type LogRecord,
   recordBytesMax,
   scanRecords,
+  UnwrittenRecord,
+  type ValueMessage,
 } from './log-record.ts';
 import { LogSegment, listSegments } from './log-segment.ts';
 import { RecentIds } from './recent-ids.ts';
+import { type GroupOutcome, WriteGroup } from './write-group.ts';
 
 /** What a log says to its operator: a pino logger fits. */
 export interface Logger {
@@ -39,6 +42,8 @@ export interface DurableLogOptions {
   readonly segmentBytesMax: number;
   readonly messageBytesMax: number;
   readonly duplicateWindowMs: number;
+  /** An even number: how many ids it remembers for that. At least the last half of them are known. */
+  readonly duplicateIdsMax: number;
   /** Whether an acknowledged message survives the machine's death too, and not the process' alone. */
   readonly sync: boolean;
   /** Names of those who release segments, see `release`. With none, nothing is ever deleted. */
@@ -61,24 +66,23 @@ export interface StoredRecord {
   readonly end: number;
 }
 
-interface WaitingMessage {
-  readonly record: LogRecord;
-  readonly bytes: Buffer;
-  resolve(): void;
-  reject(error: GatewayError): void;
-}
-
 export const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
 /** Appended and not yet handed to the disk. */
 export const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
 /** What may wait for company waits so long for the next write. */
 export const COMPANY_WAIT_MS = 10;
-/** One write. */
-const GROUP_BYTES_MAX = 4 * 1024 * 1024;
-const DUPLICATE_IDS_MAX = 200_000;
+/** One write, unless a single record is larger. */
+export const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * Enough for whoever publishes an event again because it heard nothing: half a second of the most that
+ * one process stores. With ten times as many, remembering takes as long as writing.
+ */
+export const DUPLICATE_IDS_MAX = 16_384;
 /** While the disk refuses, whether it takes bytes again is tried this often, with so many bytes. */
 const PROBE_INTERVAL_MS = 1_000;
 const PROBE_BYTES = 64 * 1024;
+
+const STORED = Promise.resolve();
 
 /** New work is admitted below this share of the bound, so that what runs can still be recorded. */
 export function admissionMark(bytesMax: number): number {
@@ -91,9 +95,10 @@ export class DurableLog {
   /** Called after each write with what became durable. */
   onStored: (stored: StoredRecord) => void = () => {};
   readonly #options: DurableLogOptions;
-  readonly #ids: RecentIds;
+  readonly #ids: RecentIds<GroupOutcome>;
   readonly #released = new Map<LogSegment, Set<string>>();
-  readonly #queue: WaitingMessage[] = [];
+  /** Not yet written, oldest first; the last one takes the records. */
+  readonly #queue: WriteGroup[] = [];
   #queuedBytes = 0;
   #storedBytes = 0;
   #nextSequence = 1;
@@ -106,7 +111,7 @@ export class DurableLog {
 
   private constructor(options: DurableLogOptions) {
     this.#options = options;
-    this.#ids = new RecentIds(DUPLICATE_IDS_MAX, options.duplicateWindowMs);
+    this.#ids = new RecentIds(options.duplicateIdsMax, options.duplicateWindowMs);
   }
 
   /** Reads every segment, cuts off a torn end and reports damage. */
@@ -163,25 +168,23 @@ export class DurableLog {
    * with the next write, or by itself after COMPANY_WAIT_MS. Throws `audit_unavailable` when the log is
    * full, when too much waits for the disk, or on a disk error.
    */
-  async append(message: LogMessage, mayWait = false): Promise<void> {
+  append(message: LogMessage | ValueMessage, mayWait = false): Promise<void> {
     const now = this.#options.clock.now();
-    const known = this.#ids.stored(message.id, now);
-    if (known) return await known;
-    const record = { ...message, sequence: this.#nextSequence, storedAt: now };
-    const bytes = encodeRecord(message, record.sequence, now);
-    this.#refuseBeyondBounds(bytes.length);
+    const known = this.#ids.find(message.id, now);
+    if (known !== undefined) return known.stored;
+    const record = new UnwrittenRecord(message, this.#nextSequence, now);
+    const refusal = this.#refusal(record.length);
+    if (refusal !== undefined) return Promise.reject(auditUnavailable(refusal));
     // Never used again, even if the write fails: its bytes may have reached the disk.
     this.#nextSequence += 1;
-    const stored = new Promise<void>((resolve, reject) => {
-      this.#queue.push({ record, bytes, resolve, reject });
-    });
-    this.#queuedBytes += bytes.length;
-    this.#ids.add(message.id, now, stored);
+    const isFirst = this.#queue.length === 0;
+    const { outcome } = this.#enqueue(record);
+    this.#ids.add(message.id, outcome);
     if (!mayWait) this.#writeNow();
-    else if (this.#queue.length === 1) {
+    else if (isFirst) {
       this.#callOffWait = this.#options.clock.after(COMPANY_WAIT_MS, () => this.#writeNow());
     }
-    await stored;
+    return outcome.stored;
   }
 
   /** Says that a retainer needs nothing of a sealed segment any more. The last one deletes it. */
@@ -242,7 +245,7 @@ export class DurableLog {
     for (const piece of scanRecords(bytes)) {
       if ('record' in piece) {
         last = piece.record.sequence;
-        this.#ids.add(piece.record.id, piece.record.storedAt);
+        this.#ids.add(piece.record.id, { at: piece.record.storedAt, stored: STORED });
         this.#options.found(piece.record);
       } else if (piece.torn && isLast) {
         // Nobody was told that it is stored.
@@ -256,16 +259,26 @@ export class DurableLog {
     return last;
   }
 
-  #refuseBeyondBounds(bytes: number): void {
+  /** Why a record of so many bytes cannot be taken, or undefined. */
+  #refusal(bytes: number): string | undefined {
     const { name, bytesMax, messageBytesMax } = this.#options;
     if (bytes > recordBytesMax(messageBytesMax)) {
-      throw auditUnavailable(`an event of ${bytes} bytes is too large for ${name}`);
+      return `an event of ${bytes} bytes is too large for ${name}`;
     }
-    if (this.#closed) throw auditUnavailable(`${name} is closed`);
-    if (this.#queuedBytes + bytes > QUEUED_BYTES_MAX) {
-      throw auditUnavailable('too much waits for the disk');
+    if (this.#closed) return `${name} is closed`;
+    if (this.#queuedBytes + bytes > QUEUED_BYTES_MAX) return 'too much waits for the disk';
+    return this.bytes + bytes > bytesMax ? `${name} is full` : undefined;
+  }
+
+  #enqueue(record: UnwrittenRecord): WriteGroup {
+    let group = this.#queue.at(-1);
+    if (group === undefined || group.length + record.length > GROUP_BYTES_MAX) {
+      group = new WriteGroup(record.storedAt);
+      this.#queue.push(group);
     }
-    if (this.bytes + bytes > bytesMax) throw auditUnavailable(`${name} is full`);
+    group.add(record);
+    this.#queuedBytes += record.length;
+    return group;
   }
 
   /** Or with the write that follows the one under way. */
@@ -277,54 +290,41 @@ export class DurableLog {
 
   async #writeQueue(): Promise<void> {
     while (this.#queue.length > 0 && this.#callOffWait === undefined) {
-      const group = this.#takeGroup();
+      await turnEnd();
+      const group = this.#queue.shift() as WriteGroup;
       try {
         await this.#write(group);
         this.#recovered();
+        group.succeeded();
       } catch (error) {
         this.#failed(error);
         const { code = 'unknown' } = error as NodeJS.ErrnoException;
-        for (const { record, reject } of group) {
-          this.#ids.forget(record.id);
-          reject(auditUnavailable(`${this.#unwritable}: ${code}`, error));
-        }
+        for (const { message } of group.records) this.#ids.forget(message.id);
+        group.failed(auditUnavailable(`${this.#unwritable}: ${code}`, error));
       }
     }
     this.#writing = undefined;
   }
 
-  #takeGroup(): WaitingMessage[] {
-    let bytes = 0;
-    let count = 0;
-    for (const { bytes: record } of this.#queue) {
-      if (count > 0 && bytes + record.length > GROUP_BYTES_MAX) break;
-      bytes += record.length;
-      count += 1;
-    }
-    return this.#queue.splice(0, count);
-  }
-
-  async #write(group: readonly WaitingMessage[]): Promise<void> {
-    const records = group.map(({ bytes }) => bytes);
+  async #write(group: WriteGroup): Promise<void> {
     let segment: LogSegment;
     let start: number;
+    const { bytes, records } = group.encode();
     try {
       const active = this.segments.at(-1);
       if (!active || active.sealed || active.size >= this.#options.segmentBytesMax) {
-        await this.#roll((group[0] as WaitingMessage).record.sequence);
+        await this.#roll((group.records[0] as UnwrittenRecord).sequence);
       }
       segment = this.segments.at(-1) as LogSegment;
       start = segment.size;
-      await segment.append(records);
-      this.#storedBytes += segment.size - start;
+      await segment.append(bytes);
+      this.#storedBytes += bytes.length;
     } finally {
-      for (const record of records) this.#queuedBytes -= record.length;
+      this.#queuedBytes -= bytes.length;
     }
-    for (const { record, bytes, resolve } of group) {
-      const end = start + bytes.length;
-      this.#ids.settled(record.id);
-      resolve();
-      this.onStored({ record, segment, start, end });
+    for (const [index, { length }] of group.records.entries()) {
+      const end = start + length;
+      this.onStored({ record: records[index] as LogRecord, segment, start, end });
       start = end;
     }
   }
@@ -369,6 +369,11 @@ export class DurableLog {
     this.#outage = undefined;
     this.#options.logger.warn({}, `${this.#options.name} can be written again`);
   }
+}
+
+/** When all that this turn of the event loop brought has been looked at. */
+function turnEnd(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function auditUnavailable(detail: string, cause?: unknown): GatewayError {

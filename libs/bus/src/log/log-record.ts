@@ -11,18 +11,30 @@
  */
 import { crc32 } from 'node:zlib';
 
-export interface LogMessage {
+interface MessageDetails {
   /** Under which the message is stored once. */
   readonly id: string;
   readonly subject: string;
   readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface LogMessage extends MessageDetails {
   readonly bytes: Uint8Array;
+}
+
+/** A message whose bytes are the text of a value, made when it is written. */
+export interface ValueMessage extends MessageDetails {
+  /** The value as JSON. */
+  readonly text: string;
+  readonly value: unknown;
 }
 
 export interface LogRecord extends LogMessage {
   readonly sequence: number;
   /** Milliseconds since 1970. */
   readonly storedAt: number;
+  /** What the bytes say, where this process has written them from it. */
+  readonly value?: unknown;
 }
 
 /** A record and where it lies in its segment. */
@@ -44,20 +56,66 @@ const FIXED_PAYLOAD_BYTES = 20;
 /** Of the details of a message: two short names and the headers of a trace context. */
 export const DETAILS_BYTES_MAX = 16 * 1024;
 
+/** A record that is still to be written. */
+export class UnwrittenRecord {
+  readonly message: LogMessage | ValueMessage;
+  readonly sequence: number;
+  readonly storedAt: number;
+  /** All that it takes in a segment. */
+  readonly length: number;
+  readonly #details: string;
+  readonly #detailsLength: number;
+
+  constructor(message: LogMessage | ValueMessage, sequence: number, storedAt: number) {
+    this.message = message;
+    this.sequence = sequence;
+    this.storedAt = storedAt;
+    this.#details = detailsText(message);
+    this.#detailsLength = Buffer.byteLength(this.#details);
+    const { length } =
+      'text' in message ? { length: Buffer.byteLength(message.text) } : message.bytes;
+    this.length = PREFIX_BYTES + FIXED_PAYLOAD_BYTES + this.#detailsLength + length;
+  }
+
+  /** Writes itself to where it starts. What it gives has a view of the target. */
+  writeTo(target: Buffer, start: number): LogRecord {
+    const { message, sequence, storedAt } = this;
+    const { id, subject, headers } = message;
+    const payloadStart = start + PREFIX_BYTES;
+    const detailsStart = payloadStart + FIXED_PAYLOAD_BYTES;
+    const bytesStart = detailsStart + this.#detailsLength;
+    const end = start + this.length;
+    target.writeUInt32LE(end - payloadStart, start);
+    target.writeDoubleLE(sequence, payloadStart);
+    target.writeDoubleLE(storedAt, payloadStart + 8);
+    target.writeUInt32LE(this.#detailsLength, payloadStart + 16);
+    target.write(this.#details, detailsStart);
+    const isValue = 'text' in message;
+    if (isValue) target.write(message.text, bytesStart);
+    else target.set(message.bytes, bytesStart);
+    target.writeUInt32LE(crc32(target.subarray(payloadStart, end)), start + 4);
+    const bytes = target.subarray(bytesStart, end);
+    const value = isValue ? message.value : undefined;
+    return { id, subject, headers, bytes, sequence, storedAt, value };
+  }
+}
+
+const NO_HEADERS = '{}';
+
+function detailsText({ id, subject, headers }: MessageDetails): string {
+  let headersText = NO_HEADERS;
+  for (const _ in headers) {
+    headersText = JSON.stringify(headers);
+    break;
+  }
+  return `{"id":${JSON.stringify(id)},"subject":${JSON.stringify(subject)},"headers":${headersText}}`;
+}
+
 export function encodeRecord(message: LogMessage, sequence: number, storedAt: number): Buffer {
-  const { id, subject, headers } = message;
-  const details = Buffer.from(JSON.stringify({ id, subject, headers }));
-  const payloadBytes = FIXED_PAYLOAD_BYTES + details.length + message.bytes.length;
-  const record = Buffer.allocUnsafe(PREFIX_BYTES + payloadBytes);
-  const payload = record.subarray(PREFIX_BYTES);
-  payload.writeDoubleLE(sequence, 0);
-  payload.writeDoubleLE(storedAt, 8);
-  payload.writeUInt32LE(details.length, 16);
-  payload.set(details, FIXED_PAYLOAD_BYTES);
-  payload.set(message.bytes, FIXED_PAYLOAD_BYTES + details.length);
-  record.writeUInt32LE(payloadBytes, 0);
-  record.writeUInt32LE(crc32(payload), 4);
-  return record;
+  const record = new UnwrittenRecord(message, sequence, storedAt);
+  const target = Buffer.allocUnsafe(record.length);
+  record.writeTo(target, 0);
+  return target;
 }
 
 /** Bytes that a message of this size takes, its details counted at their bound. */

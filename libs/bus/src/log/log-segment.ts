@@ -64,8 +64,7 @@ export class LogSegment {
   }
 
   /** Appends all or nothing. After an error that leaves more behind, the segment is sealed. */
-  async append(records: readonly Buffer[]): Promise<void> {
-    const bytes = records.length === 1 ? (records[0] as Buffer) : Buffer.concat(records);
+  async append(bytes: Buffer): Promise<void> {
     try {
       const file = this.#file ?? (await open(this.path, this.#flags(), 0o600));
       this.#file = file;

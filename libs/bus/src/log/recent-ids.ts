@@ -1,20 +1,19 @@
-import { InFlightMap } from '@gateway/runtime';
-
-const STORED = Promise.resolve();
+/** What an id was stored with, which many ids may share. */
+export interface RecentWrite {
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+}
 
 /**
  * The ids stored within a window, of many at least the last half of the bound. They are in two
  * generations of which the older is dropped whole: to find and to delete each one when its time has come
  * costs more than all else that is done with it.
  */
-export class RecentIds {
-  /** When each was appended, in milliseconds since 1970. */
-  #newer = new Map<string, number>();
-  #older = new Map<string, number>();
+export class RecentIds<Write extends RecentWrite> {
+  #newer = new Map<string, Write>();
+  #older = new Map<string, Write>();
   /** When the newer generation began. */
   #since = Number.NEGATIVE_INFINITY;
-  /** Of those that are on their way; a promise for each of the others would be most of the memory. */
-  readonly #pending = new InFlightMap<string, Promise<void>>();
   readonly #generationMax: number;
   readonly #windowMs: number;
 
@@ -28,31 +27,24 @@ export class RecentIds {
     return this.#newer.size + this.#older.size;
   }
 
-  /** Settles with the first message of this id; undefined when none is known. */
-  stored(id: string, now: number): Promise<void> | undefined {
-    const at = this.#newer.get(id) ?? this.#older.get(id);
-    if (at === undefined || at <= now - this.#windowMs) return undefined;
-    return this.#pending.get(id) ?? STORED;
+  /** The write with the first message of this id; undefined when none is known. */
+  find(id: string, now: number): Write | undefined {
+    const write = this.#newer.get(id) ?? this.#older.get(id);
+    return write === undefined || write.at <= now - this.#windowMs ? undefined : write;
   }
 
-  /** `pending` settles when the message is stored, of which `settled` is told; without, it is there. */
-  add(id: string, at: number, pending?: Promise<void>): void {
+  add(id: string, write: Write): void {
+    const { at } = write;
     if (this.#newer.size >= this.#generationMax || at - this.#since >= this.#windowMs) {
       this.#older = this.#newer;
       this.#newer = new Map();
       this.#since = at;
     }
-    this.#newer.set(id, at);
-    if (pending !== undefined) this.#pending.set(id, pending);
-  }
-
-  settled(id: string): void {
-    this.#pending.delete(id);
+    this.#newer.set(id, write);
   }
 
   forget(id: string): void {
     this.#newer.delete(id);
     this.#older.delete(id);
-    this.#pending.delete(id);
   }
 }

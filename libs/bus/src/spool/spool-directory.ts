@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { streams } from '@gateway/protocol';
 import type { Clock } from '../calls/clock.ts';
 import { HOLDER_FILE, LOCK_FILE, lockDirectory, tryLockDirectory } from '../log/directory-lock.ts';
-import { DurableLog, type Logger } from '../log/durable-log.ts';
+import { DUPLICATE_IDS_MAX, DurableLog, type Logger } from '../log/durable-log.ts';
 import { LogReader, type ReadRecord } from '../log/log-reader.ts';
 import type { LogMessage } from '../log/log-record.ts';
 import { DAMAGED_DIRECTORY, isSegment, type LogSegment } from '../log/log-segment.ts';
@@ -90,6 +90,7 @@ export class SpoolDirectory {
         segmentBytesMax: Math.ceil(bytesMax / SEGMENTS),
         messageBytesMax: streams.events.messageBytesMax,
         duplicateWindowMs: streams.events.duplicateWindowMs,
+        duplicateIdsMax: DUPLICATE_IDS_MAX,
         sync: true,
         retainers: [RETAINER],
         sequenceMin: 0,
