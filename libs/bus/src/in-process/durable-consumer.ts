@@ -13,7 +13,7 @@
  * subscription is missed.
  */
 import { type ConsumerDefinition, headers as headerNames, subjects } from '@gateway/protocol';
-import { InFlight, InFlightMap } from '@gateway/runtime';
+import { InFlight } from '@gateway/runtime';
 import type { Backlog } from '../bus.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { DurableLog, Logger, StoredRecord } from '../log/durable-log.ts';
@@ -30,11 +30,23 @@ export interface DurableConsumerOptions {
   readonly logger: Logger;
 }
 
-/** An event that is not settled. */
-export interface UnsettledEvent extends ReadRecord {
+/** A segment and how many of its events are not settled. */
+interface SegmentShare {
+  readonly segment: LogSegment;
+  unsettled: number;
+  /** Whether all of it has been read. */
+  isPassed: boolean;
+}
+
+/** An event that is not settled, or was not when somebody was given it. */
+export interface UnsettledEvent {
+  readonly record: LogRecord;
+  readonly share: SegmentShare;
+  /** Among those that are not settled. */
+  place: number;
   /** How often it was handed out; tells one delivery from a later one. */
   deliveries: number;
-  state: 'ready' | 'delivered' | 'waiting';
+  state: 'ready' | 'delivered' | 'waiting' | 'settled';
 }
 
 interface Waiter {
@@ -51,11 +63,12 @@ export class DurableConsumer {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly #cursor: ConsumerCursor;
-  readonly #unsettled = new InFlightMap<number, UnsettledEvent>();
+  readonly #unsettled = new InFlight<UnsettledEvent>();
   readonly #ready: UnsettledEvent[] = [];
-  readonly #unsettledIn = new Map<LogSegment, number>();
-  readonly #passed = new Set<LogSegment>();
-  readonly #waiters = new InFlight<Waiter>();
+  /** Of segments that are not released, the one that is read last. */
+  #shares: SegmentShare[] = [];
+  /** A few at most. */
+  #waiters: Waiter[] = [];
   readonly #timers = new InFlight<() => void>();
   /** The stored state: what was unsettled below its position, found in the log and not yet read. */
   readonly #restored = new Set<number>();
@@ -150,12 +163,12 @@ export class DurableConsumer {
       const waiter = {
         readyMin,
         wake: () => {
-          this.#waiters.delete(place, waiter);
+          this.#waiters = this.#waiters.filter((other) => other !== waiter);
           callOff();
           resolve();
         },
       };
-      const place = this.#waiters.add(waiter);
+      this.#waiters.push(waiter);
       if (timeoutMs !== undefined) callOff = this.after(timeoutMs, waiter.wake);
     });
   }
@@ -192,18 +205,15 @@ export class DurableConsumer {
     return events;
   }
 
-  isSettled({ record }: UnsettledEvent): boolean {
-    return !this.#unsettled.has(record.sequence);
-  }
-
   settle(event: UnsettledEvent): void {
-    const { record, segment } = event;
-    if (!this.#unsettled.delete(record.sequence)) return;
+    if (event.state === 'settled') return;
     if (event.state === 'ready') this.#ready.splice(this.#ready.indexOf(event), 1);
+    event.state = 'settled';
+    this.#unsettled.delete(event.place, event);
     this.#pending -= 1;
-    this.#unsettledBytes -= record.bytes.length;
-    this.#unsettledIn.set(segment, (this.#unsettledIn.get(segment) ?? 0) - 1);
-    if (this.#passed.size > 0) this.#releaseSettled(segment);
+    this.#unsettledBytes -= event.record.bytes.length;
+    event.share.unsettled -= 1;
+    if (event.share.isPassed) this.#releaseSettled(event.share);
     this.#cursor.changed();
     // It may have been one too many to read on.
     this.signal();
@@ -212,10 +222,9 @@ export class DurableConsumer {
   /** Hands the event out again after the delay, if that delivery is still the last one. */
   retry(event: UnsettledEvent, delivery: number, delayMs: number): void {
     if (event.state !== 'delivered' || event.deliveries !== delivery) return;
-    if (this.isSettled(event)) return;
     event.state = 'waiting';
     this.after(delayMs, () => {
-      if (this.isSettled(event)) return;
+      if (event.state === 'settled') return;
       event.state = 'ready';
       this.#ready.push(event);
       this.#signal(this.#ready.length);
@@ -274,6 +283,7 @@ export class DurableConsumer {
 
   #signal(readyCount: number): void {
     this.#version += 1;
+    // Each that is woken leaves the list, which is another one from then on.
     for (const waiter of this.#waiters) if (readyCount >= waiter.readyMin) waiter.wake();
   }
 
@@ -298,29 +308,37 @@ export class DurableConsumer {
     this.#position = Math.max(this.#position, sequence);
     const isSettled = sequence <= this.#stored.position && !this.#restored.delete(sequence);
     if (isSettled || !this.#wants(record.subject)) return;
-    const event: UnsettledEvent = { record, segment, deliveries: 0, state: 'ready' };
-    this.#unsettled.set(sequence, event);
+    const share = this.#shareOf(segment);
+    const event: UnsettledEvent = { record, share, place: -1, deliveries: 0, state: 'ready' };
+    event.place = this.#unsettled.add(event);
     this.#unsettledBytes += record.bytes.length;
-    this.#unsettledIn.set(segment, (this.#unsettledIn.get(segment) ?? 0) + 1);
+    share.unsettled += 1;
     this.#ready.push(event);
   }
 
-  #passSegment(segment: LogSegment): void {
-    this.#passed.add(segment);
-    this.#releaseSettled(segment);
+  #shareOf(segment: LogSegment): SegmentShare {
+    const last = this.#shares.at(-1);
+    if (last?.segment === segment) return last;
+    const share = { segment, unsettled: 0, isPassed: false };
+    this.#shares.push(share);
+    return share;
   }
 
-  #releaseSettled(segment: LogSegment): void {
-    if (!this.#passed.has(segment) || (this.#unsettledIn.get(segment) ?? 0) > 0) return;
-    this.#passed.delete(segment);
-    this.#unsettledIn.delete(segment);
-    void this.#log?.release(segment, this.definition.durable);
+  #passSegment(segment: LogSegment): void {
+    const share = this.#shareOf(segment);
+    share.isPassed = true;
+    this.#releaseSettled(share);
+  }
+
+  #releaseSettled(share: SegmentShare): void {
+    if (share.unsettled > 0) return;
+    this.#shares = this.#shares.filter((other) => other !== share);
+    void this.#log?.release(share.segment, this.definition.durable);
   }
 
   #state(): CursorState {
-    return {
-      position: this.#position,
-      unsettled: [...this.#restored, ...this.#unsettled.keys()],
-    };
+    const unsettled = [...this.#restored];
+    for (const { record } of this.#unsettled) unsettled.push(record.sequence);
+    return { position: this.#position, unsettled };
   }
 }
