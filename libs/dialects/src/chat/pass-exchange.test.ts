@@ -207,4 +207,50 @@ describe('a stream that passes', () => {
   ])('is an error when it holds %s', (_name, text, code) => {
     expect(() => streamed(hi + text)).toThrow(expect.objectContaining({ code }));
   });
+
+  test.each([
+    ['chunks that differ in their text', [chunk({ content: 'a' }), chunk({ content: 'bc' })]],
+    ['other letters', [chunk({ content: 'ä' }), chunk({ content: '世界' })]],
+    ['escapes', [chunk({ content: 'a' }), chunk({ content: '"\n' }), chunk({ content: 'b' })]],
+    ['another model', [chunk({ content: 'a' }), chunk({ content: 'b' }, null, { model: 'm' })]],
+    ['two choices', [chunk({ content: 'a' }), chunk({ content: 'b' }).replace('0', '1')]],
+    ['thoughts', [chunk({ reasoning_content: 'a' }), chunk({ reasoning_content: 'bcd' })]],
+  ])('says the same of %s, however it is split', (_name, chunks) => {
+    const text = [...chunks, ...chunks, stop, DONE].join('');
+    const whole = open({ stream: true });
+    const wholeText = decode(whole.stream().push(encode(text)));
+    const facts = { ...whole.facts, finishReasons: whole.facts.finishReasons };
+    expect(wholeText).toBe(text);
+    const bytes = encode(text);
+    for (const size of [1, 7, 64, 100, ...chunks.map(({ length }) => length)]) {
+      const split = open({ stream: true });
+      const stream = split.stream();
+      let got = '';
+      for (let at = 0; at < bytes.length; at += size) {
+        got += Buffer.from(stream.push(bytes.subarray(at, at + size))).toString('latin1');
+      }
+      expect(Buffer.from(got, 'latin1').toString()).toBe(text);
+      expect({ ...split.facts, finishReasons: split.facts.finishReasons }).toEqual(facts);
+    }
+    const single = open({ stream: true });
+    const stream = single.stream();
+    for (const one of [...chunks, ...chunks, stop, DONE]) {
+      expect(decode(stream.push(encode(one)))).toBe(one);
+    }
+    expect({ ...single.facts, finishReasons: single.facts.finishReasons }).toEqual(facts);
+    const characters = chunks.join('').match(/content":"((?:[^"\\]|\\.)*)"/g) ?? [];
+    const counted = characters.map((found) => JSON.parse(found.slice(9)).length);
+    expect(facts.outputCharacters).toBe(2 * counted.reduce((sum, one) => sum + one, 0));
+  });
+
+  test('an error behind chunks that are alike is an error', () => {
+    const exchange = open({ stream: true });
+    const stream = exchange.stream();
+    for (const text of ['a', 'b', 'c']) stream.push(encode(chunk({ content: text })));
+    const error = 'data: {"error":{"message":"x","type":"server_error"}}\n\n';
+    expect(() => stream.push(encode(error))).toThrow(
+      expect.objectContaining({ code: 'provider_unavailable' }),
+    );
+    expect(exchange.facts.outputCharacters).toBe(3);
+  });
 });

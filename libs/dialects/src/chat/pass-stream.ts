@@ -9,14 +9,18 @@ import type { AnswerRecord } from '../answer-record.ts';
 import type { AnswerStream } from '../exchange.ts';
 import { readJson } from '../json/read-json.ts';
 import { joinBytes } from '../json/splice-members.ts';
-import { EventDecoder, type ServerSentEvent } from '../sse/decode-events.ts';
+import type { ServerSentEvent } from '../sse/decode-events.ts';
 import { DONE, encodeEvent, isWholeData } from '../sse/encode-event.ts';
+import { PassingEvents } from '../sse/passing-events.ts';
 import { interrupted } from '../stream-interrupted.ts';
 import type { ChatAnswer } from './chat-answer.ts';
 import { badAnswer, noteAnswer, readChatAnswer } from './read-answer.ts';
 
+/** OpenAI pads its chunks, so that their lengths do not give their texts away. */
+const CHANGING = { text: ['content', 'reasoning_content'], padding: ['obfuscation'] };
+
 export class PassingStream implements AnswerStream {
-  readonly #decoder = new EventDecoder();
+  readonly #events: PassingEvents;
   readonly #record: AnswerRecord;
   readonly #includeUsage: boolean;
   #done = false;
@@ -24,6 +28,7 @@ export class PassingStream implements AnswerStream {
   constructor(record: AnswerRecord, includeUsage: boolean) {
     this.#record = record;
     this.#includeUsage = includeUsage;
+    this.#events = new PassingEvents(CHANGING, record, (event) => this.#passes(event));
   }
 
   get complete(): boolean {
@@ -31,17 +36,12 @@ export class PassingStream implements AnswerStream {
   }
 
   push(bytes: Uint8Array): Uint8Array {
-    if (this.#done) return new Uint8Array();
-    const pieces: Uint8Array[] = [];
-    for (const event of this.#decoder.push(bytes)) {
-      if (this.#passes(event)) pieces.push(event.raw);
-    }
-    return joinBytes(pieces);
+    return this.#done ? new Uint8Array() : this.#events.push(bytes);
   }
 
   end(): Uint8Array {
     const pieces: Uint8Array[] = [];
-    const last = this.#done ? undefined : this.#decoder.end(isWholeData);
+    const last = this.#done ? undefined : this.#events.end(isWholeData);
     // The empty line that the server left out; one too many is no event.
     if (last !== undefined && this.#passes(last)) pieces.push(last.raw, LINE_BREAKS);
     if (!this.complete) throw interrupted();
@@ -51,7 +51,8 @@ export class PassingStream implements AnswerStream {
   }
 
   /** Reads an event and says whether the client gets it. */
-  #passes({ data }: ServerSentEvent): boolean {
+  #passes(event: ServerSentEvent): boolean {
+    const { data } = event;
     if (this.#done) return false;
     if (data === undefined || data === '') return true;
     if (data.trim() === DONE) {
@@ -61,7 +62,11 @@ export class PassingStream implements AnswerStream {
     const value = readJson(data);
     if (value === undefined) throw badAnswer('an event of the stream is not JSON');
     const chunk = readChatAnswer(value);
+    const charactersBefore = this.#record.outputCharacters;
     noteAnswer(chunk, this.#record);
+    if (chunk.choices?.length === 1) {
+      this.#events.expectAlike(event, this.#record.outputCharacters - charactersBefore);
+    }
     return this.#includeUsage || !isUsageChunk(chunk);
   }
 }

@@ -7,8 +7,9 @@ import { badAnswer } from '../chat/read-answer.ts';
 import type { AnswerStream } from '../exchange.ts';
 import { readJson } from '../json/read-json.ts';
 import { joinBytes } from '../json/splice-members.ts';
-import { EventDecoder, type ServerSentEvent } from '../sse/decode-events.ts';
+import type { ServerSentEvent } from '../sse/decode-events.ts';
 import { isWholeData } from '../sse/encode-event.ts';
+import { PassingEvents } from '../sse/passing-events.ts';
 import { interrupted } from '../stream-interrupted.ts';
 import { errorInMessagesAnswer } from './error.ts';
 import { type ApiEvent, type ApiUsage, apiEvent } from './messages-api.ts';
@@ -18,14 +19,17 @@ import { mergeUsage, usageFromMessages } from './usage.ts';
 
 const LINE_BREAKS = new TextEncoder().encode('\n\n');
 
+const CHANGING = { text: ['text', 'thinking', 'partial_json'], padding: [] };
+
 export class PassingMessageStream implements AnswerStream {
-  readonly #decoder = new EventDecoder();
+  readonly #events: PassingEvents;
   readonly #record: AnswerRecord;
   #usage: ApiUsage | undefined;
   #complete = false;
 
   constructor(record: AnswerRecord) {
     this.#record = record;
+    this.#events = new PassingEvents(CHANGING, record, (event) => this.#passes(event));
   }
 
   get complete(): boolean {
@@ -33,27 +37,32 @@ export class PassingMessageStream implements AnswerStream {
   }
 
   push(bytes: Uint8Array): Uint8Array {
-    if (this.#complete) return new Uint8Array();
-    return joinBytes(this.#decoder.push(bytes).flatMap((event) => this.#passed(event)));
+    return this.#complete ? new Uint8Array() : this.#events.push(bytes);
   }
 
   end(): Uint8Array {
-    const last = this.#complete ? undefined : this.#decoder.end(isWholeData);
+    const last = this.#complete ? undefined : this.#events.end(isWholeData);
     // The empty line that the server left out.
-    const pieces = last === undefined ? [] : [...this.#passed(last), LINE_BREAKS];
+    const pieces = last !== undefined && this.#passes(last) ? [last.raw, LINE_BREAKS] : [];
     if (!this.#complete) throw interrupted();
     return joinBytes(pieces);
   }
 
-  #passed({ raw, data }: ServerSentEvent): readonly Uint8Array[] {
-    if (this.#complete) return [];
-    if (data === undefined || data.trim() === '') return [raw];
+  #passes(event: ServerSentEvent): boolean {
+    const { data } = event;
+    if (this.#complete) return false;
+    if (data === undefined || data.trim() === '') return true;
     const value = readJson(data);
     if (value === undefined) throw badAnswer('an event of the stream is not JSON');
     const error = errorInMessagesAnswer(value);
     if (error !== undefined) throw error;
-    this.#note(readApiEvent(value));
-    return [raw];
+    const said = readApiEvent(value);
+    const charactersBefore = this.#record.outputCharacters;
+    this.#note(said);
+    if (said.type === 'content_block_delta') {
+      this.#events.expectAlike(event, this.#record.outputCharacters - charactersBefore);
+    }
+    return true;
   }
 
   #note({ type, message, content_block: block, delta, usage }: ApiEvent): void {

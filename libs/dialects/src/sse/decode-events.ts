@@ -42,18 +42,37 @@ export class EventDecoder {
   #scanned = 0;
   #lineStart = 0;
 
+  /** Whether everything that came was given out, so that what comes next is the start of an event. */
+  get isEmpty(): boolean {
+    return this.#start === this.#end;
+  }
+
   /**
    * The bytes must not change any more. Throws `provider_bad_response` for an event over the bound
    * or one that is not UTF-8.
    */
   push(bytes: Uint8Array): ServerSentEvent[] {
-    this.#append(bytes);
     const events: ServerSentEvent[] = [];
-    for (let end = this.#nextEnd(); end !== undefined; end = this.#nextEnd()) {
-      events.push(this.#takeEvent(end));
-    }
-    if (this.#end - this.#start > EVENT_BYTES_MAX) throw eventTooLong();
+    this.#append(bytes);
+    for (let event = this.#next(); event !== undefined; event = this.#next()) events.push(event);
     return events;
+  }
+
+  /** As `push`, but the first event alone; the others are in the rest. */
+  first(bytes: Uint8Array): ServerSentEvent | undefined {
+    this.#append(bytes);
+    return this.#next();
+  }
+
+  /** What has come behind the last event that was given out, which has not come then. */
+  takeRest(): Uint8Array {
+    const rest = this.#isOwn
+      ? this.#buffer.slice(this.#start, this.#end)
+      : this.#buffer.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    this.#scanned = this.#end;
+    this.#lineStart = this.#end;
+    return rest;
   }
 
   /**
@@ -98,6 +117,13 @@ export class EventDecoder {
     this.#lineStart -= this.#start;
     this.#start = 0;
     this.#end = length;
+  }
+
+  #next(): ServerSentEvent | undefined {
+    const end = this.#nextEnd();
+    if (end !== undefined) return this.#takeEvent(end);
+    if (this.#end - this.#start > EVENT_BYTES_MAX) throw eventTooLong();
+    return undefined;
   }
 
   /** Where the next event ends, behind its empty line. */
