@@ -16,9 +16,9 @@ export type ReplyLeg = 'frames' | 'acknowledgement';
 
 export interface ReplyAddress {
   readonly ingress: string;
-  /** Of an acknowledgement: the worker that published. */
+  /** Of an acknowledgement, and of frames, which say themselves whose they are: the worker. */
   readonly request: string;
-  /** Of an acknowledgement: the number of the worker's publish. */
+  /** Of an acknowledgement: the number of the worker's publish; 0 of frames. */
   readonly attempt: number;
   readonly leg: ReplyLeg;
 }

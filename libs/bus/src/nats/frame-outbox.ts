@@ -26,9 +26,8 @@ export interface FrameAddress {
 }
 
 export interface FrameMessage<Address> {
+  readonly caller: string;
   readonly payload: Uint8Array;
-  /** The call that the message is addressed to, which also carries what others are told. */
-  readonly first: Address;
   /** A call that is to be told when nobody receives the message; undefined where none asks. */
   readonly asking: Address | undefined;
 }
@@ -127,7 +126,7 @@ export class FrameOutboxes<Address extends FrameAddress> {
     // One that has not ended is told more surely.
     const told = asking.find(({ frames }) => !frames.some(isTerminal)) ?? asking[0];
     const payload = encodeFrames(calls);
-    this.#publish({ payload, first: first.address, asking: told?.address });
+    this.#publish({ caller: first.address.caller, payload, asking: told?.address });
   }
 }
 

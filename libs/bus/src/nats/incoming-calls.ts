@@ -79,9 +79,9 @@ export class IncomingCalls {
     this.#handedOver = new HandedOverEvents(setup.clock);
     const { keeper, turnEnd, identity } = setup;
     this.#packs = new CallerPacks({ keeper, turnEnd, worker: identity.instance });
-    this.#outboxes = new FrameOutboxes(turnEnd, ({ payload, first, asking }) => {
+    this.#outboxes = new FrameOutboxes(turnEnd, ({ caller, payload, asking }) => {
       const reply = asking && { reply: this.#hop(asking) };
-      keeper.connection?.publish(framesSubject(first), payload, reply);
+      keeper.connection?.publish(this.#framesSubject(caller), payload, reply);
     });
     setup.keeper.listen({
       restored: () => this.#tellBroken(),
@@ -167,7 +167,9 @@ export class IncomingCalls {
       probed.add(caller);
       const { requestId, attempt } = machine;
       const call = { caller, requestId, attempt };
-      keeper.connection?.publish(framesSubject(call), undefined, { reply: this.#hop(call) });
+      keeper.connection?.publish(this.#framesSubject(caller), undefined, {
+        reply: this.#hop(call),
+      });
     }
   }
 
@@ -249,12 +251,18 @@ export class IncomingCalls {
     return subjects.hop(this.#setup.identity.instance, caller, requestId, attempt);
   }
 
+  /** The same for all calls of a caller: nats-server routes a subject that it has seen in half the time. */
+  #framesSubject(caller: string): string {
+    const { instance } = this.#setup.identity;
+    return subjects.reply({ ingress: caller, request: instance, attempt: 0, leg: 'frames' });
+  }
+
   /** Of a call that has no outbox. */
   #sendError(address: Omit<CallAddress, 'key'>, sequence: number, payload: Uint8Array): void {
-    const { requestId, attempt } = address;
+    const { caller, requestId, attempt } = address;
     const frames: Frame[] = [{ type: 'error', attempt, sequence, payload }];
     const message = encodeFrames([{ key: callKey(requestId, attempt), frames }]);
-    this.#setup.keeper.connection?.publish(framesSubject(address), message);
+    this.#setup.keeper.connection?.publish(this.#framesSubject(caller), message);
   }
 
   /** Without an echo it reaches another member of the group, or comes back as no responders. */
@@ -294,8 +302,4 @@ export class IncomingCalls {
     const call = { caller: ingress, requestId: request, attempt };
     this.#sendError(call, 0, encodeFailure(allFull()));
   }
-}
-
-function framesSubject({ caller, requestId, attempt }: Omit<CallAddress, 'key'>): string {
-  return subjects.reply({ ingress: caller, request: requestId, attempt, leg: 'frames' });
 }
