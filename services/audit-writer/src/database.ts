@@ -11,18 +11,23 @@ export interface Connection {
   script(sql: string): Promise<void>;
 }
 
+export interface SqlStatement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+export interface CopyStatement {
+  /** The table, and the columns in parentheses. */
+  readonly copyInto: string;
+  /** Rows in the binary form of COPY. They can be written once: the database takes the memory. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** A step of a transaction that is known whole before it begins. */
-export type Statement =
-  | { readonly sql: string; readonly parameters: readonly unknown[] }
-  | {
-      /** The table, and the columns in parentheses. */
-      readonly copyInto: string;
-      /** Rows in the binary form of COPY. They can be written once: the database takes the memory. */
-      readonly bytes: Uint8Array<ArrayBuffer>;
-    };
+export type Statement = SqlStatement | CopyStatement;
 
 export interface Database extends Connection {
-  /** Does all in one transaction, in as few messages as there can be. */
+  /** Does all in one transaction, in as few messages as there can be. Copies come first. */
   write(statements: readonly Statement[]): Promise<void>;
   /** Commits when `work` resolves, else rolls back and throws what it threw. */
   transaction<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;

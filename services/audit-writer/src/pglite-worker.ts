@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { beginWithCopies } from './copy-messages.ts';
 import type { Statement } from './database.ts';
 
 export interface PgliteWorkerData {
@@ -32,6 +33,8 @@ export type PgliteAnswer =
 
 /** The default of 128 MB is memory that an audit never uses. */
 const SHARED_BUFFERS = '8MB';
+/** The log of a batch, which is then written at once; by default a page at a time. */
+const LOG_BUFFERS = '1MB';
 
 if (parentPort !== null) serve(parentPort, workerData as PgliteWorkerData);
 
@@ -39,7 +42,11 @@ if (parentPort !== null) serve(parentPort, workerData as PgliteWorkerData);
 export function openDirectory(directory: string): Promise<PGlite> {
   return PGlite.create({
     dataDir: directory,
-    startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${SHARED_BUFFERS}`],
+    startParams: [
+      ...PGlite.defaultStartParams,
+      ...['-c', `shared_buffers=${SHARED_BUFFERS}`],
+      ...['-c', `wal_buffers=${LOG_BUFFERS}`],
+    ],
   });
 }
 
@@ -79,22 +86,17 @@ async function answer(opening: Promise<PGlite>, question: PgliteQuestion): Promi
 }
 
 async function write(database: PGlite, statements: readonly Statement[]): Promise<void> {
-  await database.exec('BEGIN');
+  const copies = statements.filter((statement) => 'bytes' in statement);
   try {
+    await database.execProtocol(beginWithCopies(copies), {});
     for (const statement of statements) {
       if ('sql' in statement) await database.query(statement.sql, [...statement.parameters]);
-      else await copy(database, statement.copyInto, statement.bytes);
     }
     await database.exec('COMMIT');
   } catch (error) {
     await database.exec('ROLLBACK').catch(() => {});
     throw error;
   }
-}
-
-async function copy(database: PGlite, into: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  const blob = new Blob([bytes]);
-  await database.exec(`COPY ${into} FROM '/dev/blob' (FORMAT binary)`, { blob });
 }
 
 function describe(error: unknown): { message: string; code?: string; severity?: string } {

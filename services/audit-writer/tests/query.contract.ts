@@ -89,7 +89,13 @@ export function describeQueries({ openEmpty }: DatabaseUnderTest): void {
     });
 
     test('reads a page by an index', async () => {
-      for (const condition of ['true', `key_id = 'odd'`, `tenant = 'rare'`, 'status = 502']) {
+      for (const condition of [
+        'true',
+        `key_id = 'odd'`,
+        `tenant = 'rare'`,
+        'status = 502',
+        'status = 200',
+      ]) {
         const plan = await paged.database.transaction(async (connection) => {
           await connection.query('SET LOCAL enable_seqscan = off');
           await connection.query('SET LOCAL enable_sort = off');
@@ -100,6 +106,23 @@ export function describeQueries({ openEmpty }: DatabaseUnderTest): void {
         const text = plan.map((row) => row['QUERY PLAN']).join('\n');
         expect(text, condition).not.toMatch(/Seq Scan|Sort {2}\(/);
       }
+    });
+
+    test('finds requests that failed by an index that holds no others', async () => {
+      const plan = await paged.database.transaction(async (connection) => {
+        await connection.query('SET LOCAL enable_seqscan = off');
+        return connection.query(
+          'EXPLAIN SELECT * FROM audit WHERE status = $1 ORDER BY request_id DESC LIMIT 10',
+          [502],
+        );
+      });
+      const text = plan.map((row) => row['QUERY PLAN']).join('\n');
+      expect(text).toMatch(/requests_\w*status_request_id_idx/);
+      const [index] = await paged.database.query(
+        `SELECT pg_get_expr(indpred, indrelid) AS holds FROM pg_index
+         WHERE indexrelid = 'requests_status'::regclass`,
+      );
+      expect(index).toEqual({ holds: '(status <> 200)' });
     });
 
     test('admissions are what the limiter counted', async () => {

@@ -11,7 +11,7 @@ import {
 } from './database-under-test.ts';
 import { eventsOf } from './events.ts';
 
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 
 export function describeSchema({ openEmpty }: DatabaseUnderTest): void {
   describe('schema', () => {
@@ -39,7 +39,7 @@ export function describeSchema({ openEmpty }: DatabaseUnderTest): void {
       await migrate(fresh);
       await fresh.query("INSERT INTO schema_migrations (version, name) VALUES (9999, 'later')");
       await expect(migrate(fresh)).rejects.toThrow(SchemaTooNew);
-      await expect(migrate(fresh)).rejects.toThrow(/has schema 9999, this version knows 3/);
+      await expect(migrate(fresh)).rejects.toThrow(/has schema 9999, this version knows 4/);
       await fresh.close();
     });
 
