@@ -6,7 +6,14 @@
 import type { Delivery } from '@gateway/bus';
 import { consumers, subjects } from '@gateway/protocol';
 import { MESSAGING, MESSAGING_SYSTEM_NATS } from '@gateway/telemetry';
-import { propagation, ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api';
+import {
+  isSpanContextValid,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api';
 
 export interface BatchSpans {
   /** What these true ends of requests say is committed. */
@@ -37,7 +44,8 @@ export function startBatchSpans(messageCount: number): BatchSpans {
       [MESSAGING.batchMessageCount]: messageCount,
     },
   });
-  const links = [{ context: batch.spanContext() }];
+  const context = batch.spanContext();
+  const links = [{ context }];
   const attributes = {
     ...ATTRIBUTES,
     [MESSAGING.destinationName]: FINISHED,
@@ -45,6 +53,8 @@ export function startBatchSpans(messageCount: number): BatchSpans {
   };
   return {
     committed(ends) {
+      // Without tracing there is no span to make, and the headers of events are left unread.
+      if (!isSpanContextValid(context)) return;
       for (const { headers } of ends) {
         const parent = propagation.extract(ROOT_CONTEXT, headers);
         const sampled = (trace.getSpanContext(parent)?.traceFlags ?? 0) & TraceFlags.SAMPLED;

@@ -26,7 +26,11 @@ import type { BatchHandler, ConsumeOptions } from '../bus.ts';
 import { encodeJson } from '../calls/call-messages.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
-import { DeliveredMessage, type EventDelivery } from './event-delivery.ts';
+import {
+  DeliveredMessage,
+  type DeliveredMessageSetup,
+  type EventDelivery,
+} from './event-delivery.ts';
 import type { RequestMux } from './request-mux.ts';
 import { SettledEvents } from './settled-events.ts';
 
@@ -60,7 +64,7 @@ export function retryDelayMs(deliveries: number): number {
 export class EventConsumer {
   readonly #setup: EventConsumerSetup;
   readonly #inbox: string;
-  readonly #settledEvents = new SettledEvents();
+  readonly #messageSetup: DeliveredMessageSetup;
   readonly #buffer: EventDelivery[] = [];
   #subscription: NatsSubscription | undefined;
   #pulls = 0;
@@ -79,6 +83,8 @@ export class EventConsumer {
 
   constructor(setup: EventConsumerSetup) {
     this.#setup = setup;
+    const { definition, mux } = setup;
+    this.#messageSetup = { definition, mux, settledEvents: new SettledEvents() };
     this.#inbox = createInbox(clientInboxPrefix(setup.identity.service));
   }
 
@@ -144,11 +150,9 @@ export class EventConsumer {
   }
 
   #received(message: Msg): void {
-    const status = message.headers?.code ?? 0;
-    if (status === 0) {
-      const { definition, mux } = this.#setup;
-      const settledEvents = this.#settledEvents;
-      const delivered = new DeliveredMessage(message, { definition, mux, settledEvents });
+    // What is not to be acknowledged is a status. Looking for one in its headers would parse them.
+    if (message.reply) {
+      const delivered = new DeliveredMessage(message, this.#messageSetup);
       const wasEmpty = this.#buffer.length === 0;
       this.#buffer.push(...delivered.deliveries);
       this.#messagesReceived += 1;
@@ -160,6 +164,7 @@ export class EventConsumer {
     }
     // The end of an earlier pull says nothing about the open one.
     if (message.subject !== `${this.#inbox}.${this.#pulls}`) return;
+    const status = message.headers?.code;
     if (status !== NO_MESSAGES && status !== PULL_EXPIRED) this.#pause(message);
     this.#pullEnded();
   }

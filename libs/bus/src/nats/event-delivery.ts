@@ -61,7 +61,8 @@ export class DeliveredMessage {
   readonly deliveries: readonly EventDelivery[];
   readonly #message: Msg;
   readonly #setup: DeliveredMessageSetup;
-  readonly #settled: Set<number>;
+  /** Places of events that were settled at an earlier delivery. */
+  readonly #settledBefore: ReadonlySet<number> | undefined;
   #unsettled: number;
   /** The shortest that was asked for. */
   #retryDelayMs: number | undefined;
@@ -70,11 +71,14 @@ export class DeliveredMessage {
     this.#message = message;
     this.#setup = setup;
     this.position = deliveryPosition(message.reply ?? '');
-    this.#settled = setup.settledEvents.take(messageKey(this.position));
-    this.deliveries = openPack(message.data)
-      .map((event, index) => new EventDelivery(this, event, index))
-      .filter((_, index) => !this.#settled.has(index));
-    this.#unsettled = this.deliveries.length;
+    const { settledEvents } = setup;
+    if (!settledEvents.isEmpty) this.#settledBefore = settledEvents.take(messageKey(this.position));
+    const deliveries: EventDelivery[] = [];
+    for (const [index, event] of openPack(message.data).entries()) {
+      if (!this.#settledBefore?.has(index)) deliveries.push(new EventDelivery(this, event, index));
+    }
+    this.deliveries = deliveries;
+    this.#unsettled = deliveries.length;
   }
 
   headersOf({ headers: own }: OpenedEvent): Readonly<Record<string, string>> {
@@ -100,42 +104,43 @@ export class DeliveredMessage {
     });
   }
 
-  settled(index: number): void {
-    this.#settled.add(index);
-    this.#answerAfterLast();
-  }
-
   retry(delayMs: number): void {
     this.#retryDelayMs = Math.min(delayMs, this.#retryDelayMs ?? delayMs);
-    this.#answerAfterLast();
+    this.answerAfterLast();
   }
 
-  /** The answer may be lost with the connection; then the message is delivered again. */
-  #answerAfterLast(): void {
+  /** One of its events is settled. The answer may be lost with the connection; then all come again. */
+  answerAfterLast(): void {
     this.#unsettled -= 1;
     if (this.#unsettled > 0) return;
     if (this.#retryDelayMs === undefined) {
       this.#message.respond(ACKNOWLEDGE);
       return;
     }
-    if (this.#settled.size > 0) {
-      this.#setup.settledEvents.remember(messageKey(this.position), this.#settled);
-    }
+    this.#rememberSettled();
     const delay = nanos(this.#retryDelayMs);
     this.#message.respond(`${REFUSE} ${JSON.stringify({ delay })}`);
+  }
+
+  #rememberSettled(): void {
+    const places = new Set(this.#settledBefore);
+    for (const { isAcknowledged, place } of this.deliveries) if (isAcknowledged) places.add(place);
+    if (places.size === 0) return;
+    this.#setup.settledEvents.remember(messageKey(this.position), places);
   }
 }
 
 export class EventDelivery implements Delivery {
+  /** In its message. */
+  readonly place: number;
   readonly #message: DeliveredMessage;
   readonly #event: OpenedEvent;
-  readonly #index: number;
-  #settled = false;
+  #answer: 'acknowledge' | 'retry' | undefined;
 
-  constructor(message: DeliveredMessage, event: OpenedEvent, index: number) {
+  constructor(message: DeliveredMessage, event: OpenedEvent, place: number) {
     this.#message = message;
     this.#event = event;
-    this.#index = index;
+    this.place = place;
   }
 
   get bytes(): Uint8Array {
@@ -147,7 +152,11 @@ export class EventDelivery implements Delivery {
   }
 
   get isSettled(): boolean {
-    return this.#settled;
+    return this.#answer !== undefined;
+  }
+
+  get isAcknowledged(): boolean {
+    return this.#answer === 'acknowledge';
   }
 
   get value(): unknown {
@@ -163,26 +172,26 @@ export class EventDelivery implements Delivery {
   }
 
   acknowledge(): void {
-    this.#settle();
-    this.#message.settled(this.#index);
+    this.#settle('acknowledge');
+    this.#message.answerAfterLast();
   }
 
   retry(delayMs: number): void {
-    this.#settle();
+    this.#settle('retry');
     this.#message.retry(delayMs);
   }
 
   async quarantine(reason: string): Promise<void> {
-    if (this.#settled) return;
-    await this.#message.quarantine(this.bytes, this.#index, reason);
+    if (this.isSettled) return;
+    await this.#message.quarantine(this.bytes, this.place, reason);
     this.acknowledge();
   }
 
-  #settle(): void {
-    if (this.#settled) {
+  #settle(answer: 'acknowledge' | 'retry'): void {
+    if (this.isSettled) {
       throw new GatewayError('internal', 'An event was settled twice.');
     }
-    this.#settled = true;
+    this.#answer = answer;
   }
 }
 

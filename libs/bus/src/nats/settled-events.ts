@@ -18,6 +18,11 @@ export class SettledEvents {
     if (oldest !== undefined) this.#places.delete(oldest);
   }
 
+  /** Nothing was delivered again, as is usual. */
+  get isEmpty(): boolean {
+    return this.#places.size === 0;
+  }
+
   /** Those of a message, which are forgotten here. */
   take(key: string): Set<number> {
     const places = this.#places.get(key) ?? new Set();
