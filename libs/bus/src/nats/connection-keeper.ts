@@ -225,7 +225,6 @@ export class ConnectionKeeper {
         this.#notifyLost();
         return;
       case 'reconnect':
-        if (this.#connection !== undefined) writePerTurn(this.#connection, this.#turnEnd);
         this.#outage = undefined;
         logger?.info({ server: status.server }, 'NATS connection restored');
         for (const listener of this.#listeners) listener.restored?.();

@@ -29,16 +29,18 @@ export class TurnEnd {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => this.run());
-    // Between the two the client hands on what the tasks have published.
-    setImmediate(() => this.#end());
+    setImmediate(this.#runTasks);
+    // Between the two, promises that the tasks have settled hand on what they publish.
+    setImmediate(this.#end);
   }
 
-  #end(): void {
+  readonly #runTasks = (): void => this.run();
+
+  readonly #end = (): void => {
     this.#isScheduled = false;
     const write = this.#write;
     this.#write = undefined;
     write?.();
     if (this.#tasks.length > 0) this.#schedule();
-  }
+  };
 }
