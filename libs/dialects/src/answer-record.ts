@@ -9,17 +9,29 @@ export class AnswerRecord implements AnswerFacts {
   responseModel?: string;
   responseId?: string;
   outputCharacters = 0;
-  readonly #finishReasons = new Map<number, string>();
-  readonly #choices = new Set<number>();
+  /** Nearly every answer has one choice, for which nothing is collected. */
+  #choice: number | undefined;
+  #finishReason: string | undefined;
+  /** Finish reasons of the other choices, once they have one. */
+  #others: Map<number, string | undefined> | undefined;
 
+  /** In the order of the choices. */
   get finishReasons(): readonly string[] {
-    if (this.#finishReasons.size < 2) return [...this.#finishReasons.values()];
-    return [...this.#finishReasons].sort(([left], [right]) => left - right).map(([, text]) => text);
+    if (this.#others === undefined) {
+      return this.#finishReason === undefined ? [] : [this.#finishReason];
+    }
+    const all: [number, string | undefined][] = [
+      [this.#choice ?? 0, this.#finishReason],
+      ...this.#others,
+    ];
+    const sorted = all.toSorted(([left], [right]) => left - right);
+    return sorted.map(([, reason]) => reason).filter((reason) => reason !== undefined);
   }
 
   /** True when at least one choice was seen and each of them has said why it ended. */
   get everyChoiceFinished(): boolean {
-    return this.#choices.size > 0 && this.#finishReasons.size === this.#choices.size;
+    if (this.#finishReason === undefined) return false;
+    return this.#others === undefined || ![...this.#others.values()].includes(undefined);
   }
 
   name(id: string | null | undefined, model: string | null | undefined): void {
@@ -32,11 +44,15 @@ export class AnswerRecord implements AnswerFacts {
   }
 
   see(choice: number): void {
-    this.#choices.add(choice);
+    this.#choice ??= choice;
+    if (choice === this.#choice) return;
+    this.#others ??= new Map();
+    if (!this.#others.has(choice)) this.#others.set(choice, undefined);
   }
 
   finish(choice: number, reason: string): void {
-    this.#choices.add(choice);
-    this.#finishReasons.set(choice, reason);
+    this.see(choice);
+    if (choice === this.#choice) this.#finishReason = reason;
+    else this.#others?.set(choice, reason);
   }
 }

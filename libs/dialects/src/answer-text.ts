@@ -5,11 +5,11 @@ import type { ClientDialect } from '@gateway/protocol';
  * The ends of the names that hold what a model writes, as they stand in a stream. An answer that is
  * not streamed has other names in the dialect of responses; it comes at once and is not lost halfway.
  */
-const NAMES: Readonly<Record<ClientDialect, readonly string[]>> = {
-  chat: ['content":', 'arguments":'],
-  messages: ['text":', 'thinking":', 'partial_json":'],
-  gemini: ['text":'],
-  responses: ['delta":'],
+const NAMES: Readonly<Record<ClientDialect, readonly Buffer[]>> = {
+  chat: ['content":', 'arguments":'].map(bytesOf),
+  messages: ['text":', 'thinking":', 'partial_json":'].map(bytesOf),
+  gemini: ['text":'].map(bytesOf),
+  responses: ['delta":'].map(bytesOf),
 };
 
 const SPACE = 0x20;
@@ -42,4 +42,9 @@ function stringEnd(bytes: Buffer, start: number): { readonly at: number; readonl
     if (bytes[at] === BACKSLASH) at += 1;
   }
   return { at, bytes: Math.min(at, bytes.length) - first };
+}
+
+/** A search for bytes does without making them of a text each time. */
+function bytesOf(name: string): Buffer {
+  return Buffer.from(name);
 }

@@ -15,6 +15,10 @@ export class RequestHeaders {
   readonly #defaults: readonly (readonly [string, string])[];
   readonly #ownOfStream: Headers;
   readonly #ownOfWhole: Headers;
+  /** What the last request asked, and what became of it without the parts of that request alone. */
+  #last:
+    | { readonly asked: Headers; readonly stream: boolean; readonly headers: string[] }
+    | undefined;
 
   constructor(kind: HttpProviderKind, credential: string | undefined) {
     this.#kind = kind;
@@ -28,14 +32,27 @@ export class RequestHeaders {
    * case. A token takes the place of the credential.
    */
   of(asked: Headers, stream: boolean, requestId?: string, token?: string): string[] {
-    const prepared = stream ? this.#ownOfStream : this.#ownOfWhole;
-    const own = token === undefined ? prepared : this.#own(stream, token);
+    const headers = this.#common(asked, stream, token);
+    if (requestId !== undefined) headers.push(REQUEST_ID_HEADER, requestId);
+    return headers;
+  }
+
+  #common(asked: Headers, stream: boolean, token: string | undefined): string[] {
+    if (token !== undefined) return this.#merged(asked, this.#own(stream, token));
+    if (this.#last?.asked === asked && this.#last.stream === stream) {
+      return this.#last.headers.slice();
+    }
+    const headers = this.#merged(asked, stream ? this.#ownOfStream : this.#ownOfWhole);
+    this.#last = { asked, stream, headers };
+    return headers.slice();
+  }
+
+  #merged(asked: Headers, own: Headers): string[] {
     const headers: string[] = [];
     for (const name in own) headers.push(name, own[name] ?? '');
     for (const name in asked) if (!Object.hasOwn(own, name)) headers.push(name, asked[name] ?? '');
     for (const [name, value] of this.#defaults)
       if (!Object.hasOwn(asked, name)) headers.push(name, value);
-    if (requestId !== undefined) headers.push(REQUEST_ID_HEADER, requestId);
     return headers;
   }
 

@@ -60,6 +60,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, Due {
   #phase: CallPhase = 'connecting';
   #controller: Dispatcher.DispatchController | undefined;
   #hasBodyBytes = false;
+  #isPaused = false;
   #failure: GatewayError | undefined;
   #isOver = false;
 
@@ -123,7 +124,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, Due {
     // While bytes wait for the reader the provider owes nothing but the end of the whole.
     this.#dueAtMs = this.#totalDueAtMs;
     this.#body.add(piece);
-    if (this.#body.heldBytes >= READ_AHEAD_BYTES_MAX) controller.pause();
+    if (this.#body.heldBytes < READ_AHEAD_BYTES_MAX) return;
+    this.#isPaused = true;
+    controller.pause();
   }
 
   onResponseEnd(): void {
@@ -137,6 +140,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, BodySource, Due {
   }
 
   resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#controller?.resume();
   }
 

@@ -3,6 +3,7 @@ import {
   context as contexts,
   type Span,
   SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
@@ -111,17 +112,7 @@ export class InferenceSpan {
     this.#call = call;
     this.#span = tracer.startSpan(
       `${call.operation} ${call.requestModel}`,
-      {
-        kind: SpanKind.CLIENT,
-        // Without an exporter nobody reads them, and they cost 2 µs to build.
-        get attributes() {
-          return {
-            ...dimensionsOf(call),
-            [GEN_AI.requestModel]: call.requestModel,
-            [GEN_AI.requestStream]: call.stream,
-          };
-        },
-      },
+      new InferenceSpanOptions(call),
       this.#parent,
     );
   }
@@ -155,6 +146,24 @@ export class InferenceSpan {
     const seconds = secondsSince(this.#startedAtMs);
     if (errorType === undefined) series.duration.record(seconds);
     else operationDuration.record(seconds, { ...series.attributes, [ERROR_TYPE]: errorType });
+  }
+}
+
+class InferenceSpanOptions implements SpanOptions {
+  readonly kind = SpanKind.CLIENT;
+  readonly #call: InferenceCall;
+
+  constructor(call: InferenceCall) {
+    this.#call = call;
+  }
+
+  /** Made when they are read: without an exporter nobody does, and they cost 2 µs to build. */
+  get attributes(): Attributes {
+    return {
+      ...dimensionsOf(this.#call),
+      [GEN_AI.requestModel]: this.#call.requestModel,
+      [GEN_AI.requestStream]: this.#call.stream,
+    };
   }
 }
 

@@ -8,6 +8,10 @@ import { saidInChatError } from './error.ts';
 import { PassingStream } from './pass-stream.ts';
 import { noteWholeAnswer, readAnswerJson } from './read-answer.ts';
 
+/** The same object for every request, so that what is made of it can be kept. */
+const HEADERS_OF_STREAM = { 'content-type': JSON_TYPE, accept: EVENT_STREAM } as const;
+const HEADERS_OF_WHOLE = { 'content-type': JSON_TYPE, accept: JSON_TYPE } as const;
+
 /** Chat completions on both sides: the client's bytes go out, the provider's bytes come back. */
 export function openPassingExchange(options: ExchangeOptions): Exchange {
   const record = new AnswerRecord();
@@ -15,7 +19,7 @@ export function openPassingExchange(options: ExchangeOptions): Exchange {
   return {
     request: {
       path: '/chat/completions',
-      headers: { 'content-type': JSON_TYPE, accept: contentType },
+      headers: options.stream ? HEADERS_OF_STREAM : HEADERS_OF_WHOLE,
       body: spliceMembers(options.body, editsOf(options)),
     },
     contentType,
