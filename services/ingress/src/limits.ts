@@ -19,6 +19,8 @@ const REFUSE_AFTER_MS = 1_000;
 /** The same where it is then admitted: nobody has to wait so long for nothing. */
 const ADMIT_AFTER_MS = 250;
 
+const NOTHING = Promise.resolve(undefined);
+
 const admittedUnchecked = getMeter('ingress').createCounter('gateway.ingress.unchecked_requests', {
   description: 'Requests admitted although their limits could not be checked',
 });
@@ -49,22 +51,28 @@ export class Limits implements Disposable {
    * are then admitted. Throws `limiter_unavailable` where they are then refused. What is reserved is
    * held until `release`.
    */
-  async reserve(
+  reserve(
     { requestId, key }: ClientRequest,
     deadlineAt: number,
   ): Promise<ReserveReply | undefined> {
     const { limits, scopes } = this.#limitsOf(key);
-    if (limits.length === 0) return undefined;
+    if (limits.length === 0) return NOTHING;
     // Held before the answer, since the limiter may have given what its lost answer said.
     if (scopes.length > 0) this.#slots.hold({ requestId, scopes });
-    const isOptional = this.#configuration.limiterUnavailable === 'admit';
-    const waitMs = isOptional ? ADMIT_AFTER_MS : REFUSE_AFTER_MS;
-    const timeoutMs = Math.max(1, Math.min(waitMs, deadlineAt - Date.now()));
-    const ask = async () => {
-      const message = { value: { requestId, limits } };
-      return (await this.#bus.request(reserveEndpoint, message, { timeoutMs })).value;
-    };
-    const reply = await (isOptional ? this.#limiter.ask(ask) : ask().catch(cannotCheck));
+    const message = { value: { requestId, limits } };
+    if (this.#configuration.limiterUnavailable === 'admit') {
+      const timeoutMs = waitMs(ADMIT_AFTER_MS, deadlineAt);
+      return this.#limiter
+        .ask(() => this.#bus.request(reserveEndpoint, message, { timeoutMs }))
+        .then((reply) => this.#answered(requestId, reply?.value));
+    }
+    const timeoutMs = waitMs(REFUSE_AFTER_MS, deadlineAt);
+    return this.#bus
+      .request(reserveEndpoint, message, { timeoutMs })
+      .then(({ value }) => this.#answered(requestId, value), cannotCheck);
+  }
+
+  #answered(requestId: string, reply: ReserveReply | undefined): ReserveReply | undefined {
     if (reply === undefined) admittedUnchecked.add(1);
     else if (!reply.allowed) this.#slots.forget(requestId);
     return reply;
@@ -121,6 +129,10 @@ function limitsOf(key: KeyRecord, { keyLimit, keyConcurrency }: Configuration): 
   const amount = key.concurrency ?? keyConcurrency;
   if (amount === undefined) return { limits, scopes: [] };
   return { limits: [...limits, { scope, kind: 'concurrency', amount }], scopes: [scope] };
+}
+
+function waitMs(most: number, deadlineAt: number): number {
+  return Math.max(1, Math.min(most, deadlineAt - Date.now()));
 }
 
 function cannotCheck(error: unknown): never {

@@ -10,6 +10,8 @@ export const FAILURES_MAX = 3;
 /** How long; then one request asks again for all. */
 export const REST_MS = 1_000;
 
+const NOTHING = Promise.resolve(undefined);
+
 export interface OptionalServiceSetup {
   /** As logs and sentences have it, for example `cache`. */
   readonly name: string;
@@ -30,32 +32,29 @@ export class OptionalService {
     this.#now = now;
   }
 
-  /** The answer, or undefined without one: the service failed, or is left alone. Never rejects. */
-  async ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
+  /**
+   * The answer, or undefined without one: the service failed, or is left alone. Never rejects. The question
+   * must not throw.
+   */
+  ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
     if (this.#failures >= FAILURES_MAX) {
-      if (this.#now() < this.#restsUntil) return undefined;
+      if (this.#now() < this.#restsUntil) return NOTHING;
       // The others go on without it until this one knows.
       this.#restsUntil = Number.POSITIVE_INFINITY;
     }
-    try {
-      const answer = await question();
-      this.#succeeded();
-      return answer;
-    } catch (error) {
-      this.#failed(error);
-      return undefined;
-    }
+    return question().then(this.#succeeded, this.#failed);
   }
 
-  #succeeded(): void {
+  readonly #succeeded = <Answer>(answer: Answer): Answer => {
     if (this.#failures > 0) this.#logger.info(`the ${this.#name} answers again`);
     this.#failures = 0;
-  }
+    return answer;
+  };
 
-  #failed(error: unknown): void {
+  readonly #failed = (error: unknown): undefined => {
     this.#failures += 1;
     this.#restsUntil = this.#now() + REST_MS;
     if (this.#failures > 1) return;
     this.#logger.warn({ error }, `the ${this.#name} does not answer, requests go on without it`);
-  }
+  };
 }

@@ -51,7 +51,8 @@ export class RequestRecord {
   #savedUsage: Usage | undefined;
   #answeredBy: { readonly provider: string; readonly model: string } | undefined;
   #limits: readonly LimitState[] = [];
-  readonly #attempts = new Set<number>();
+  /** Numbers of those that are known: one, nearly always. */
+  readonly #attempts: number[] = [];
   #usage: Usage = NO_USAGE;
 
   constructor(request: ClientRequest, configurationRevision: string) {
@@ -64,7 +65,7 @@ export class RequestRecord {
   }
 
   get attempts(): number {
-    return this.#attempts.size;
+    return this.#attempts.length;
   }
 
   asksFor(model: string, stream: boolean): void {
@@ -88,11 +89,11 @@ export class RequestRecord {
   }
 
   knowsAttempt(attempt: number): boolean {
-    return this.#attempts.has(attempt);
+    return this.#attempts.includes(attempt);
   }
 
   attempted(event: AttemptedEvent): void {
-    this.#attempts.add(event.attempt);
+    if (!this.knowsAttempt(event.attempt)) this.#attempts.push(event.attempt);
     this.#usage = addUsage(this.#usage, event.usage);
   }
 

@@ -1,10 +1,11 @@
 /** Answers that the cache has kept: whether one is asked for, and the question. */
-import type { Bus } from '@gateway/bus';
+import type { Bus, Message } from '@gateway/bus';
 import {
   type CacheEntry,
   type Configuration,
   cacheLookupEndpoint,
   type InferenceRequest,
+  type LookupReply,
 } from '@gateway/protocol';
 import type { Logger } from '@gateway/telemetry';
 import { cacheKey } from './cache-key.ts';
@@ -16,6 +17,8 @@ import type { ClientRequest } from './request-record.ts';
 
 /** Without an answer of the cache in this time a request goes on without it. */
 const TIMEOUT_MS = 250;
+
+const BYPASS = Promise.resolve('bypass' as const);
 
 export interface StoredAnswer {
   readonly entry: CacheEntry;
@@ -54,19 +57,22 @@ export class StoredAnswers {
   }
 
   /** A stored answer, `miss`, or `bypass` when the cache is not to be, or cannot be, asked. */
-  async lookUp(
+  lookUp(
     { key: { tenant } }: ClientRequest,
     plan: CachePlan,
     deadlineAt: number,
   ): Promise<StoredAnswer | 'miss' | 'bypass'> {
-    if (plan === undefined) return 'bypass';
+    if (plan === undefined) return BYPASS;
     const timeoutMs = Math.max(1, Math.min(TIMEOUT_MS, deadlineAt - Date.now()));
     const message = { value: { tenant, key: plan.key } };
-    const reply = await this.#cache.ask(() =>
-      this.#bus.request(cacheLookupEndpoint, message, { timeoutMs }),
-    );
-    if (reply === undefined) return 'bypass';
-    const { value, body } = reply;
-    return value.entry && body ? { entry: value.entry, body } : 'miss';
+    return this.#cache
+      .ask(() => this.#bus.request(cacheLookupEndpoint, message, { timeoutMs }))
+      .then(readReply);
   }
+}
+
+function readReply(reply: Message<LookupReply> | undefined): StoredAnswer | 'miss' | 'bypass' {
+  if (reply === undefined) return 'bypass';
+  const { value, body } = reply;
+  return value.entry && body ? { entry: value.entry, body } : 'miss';
 }
