@@ -245,13 +245,27 @@ export function openBus(setup: SimulatedBusSetup): SimulatedBus {
 }
 
 function clockOf(time: VirtualTime, process: SimulatedProcess): Clock {
+  const timers = new Map<object, () => void>();
+  const stop: Clock['stop'] = (timer) => {
+    timers.get(timer)?.();
+    timers.delete(timer);
+  };
+  const after: Clock['after'] = (delayMs, task) => {
+    const lateMs = time.random.next() * TIMER_LATE_MAX_MS;
+    const timer = time.after(delayMs + lateMs, process, task);
+    return () => timer.callOff();
+  };
   return {
     now: () => Math.floor(time.now + process.skewMs),
-    after: (delayMs, task) => {
-      const lateMs = time.random.next() * TIMER_LATE_MAX_MS;
-      const timer = time.after(delayMs + lateMs, process, task);
-      return () => timer.callOff();
+    after,
+    start: (timer, delayMs) => {
+      stop(timer);
+      timers.set(
+        timer,
+        after(delayMs, () => timer.due()),
+      );
     },
+    stop,
   };
 }
 

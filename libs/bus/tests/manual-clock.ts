@@ -1,9 +1,10 @@
-import type { Clock } from '../src/calls/clock.ts';
+import type { Clock, Timer } from '../src/calls/clock.ts';
 
 /** A clock that stands still until it is told to go on. */
 export class ManualClock implements Clock {
   #now = 1_000_000;
   readonly #tasks = new Map<() => void, number>();
+  readonly #timers = new Map<Timer, () => void>();
 
   now(): number {
     return this.#now;
@@ -13,6 +14,20 @@ export class ManualClock implements Clock {
     const entry = () => task();
     this.#tasks.set(entry, this.#now + delayMs);
     return () => this.#tasks.delete(entry);
+  }
+
+  start(timer: Timer, delayMs: number): void {
+    this.stop(timer);
+    timer.dueAtMs = this.#now + delayMs;
+    this.#timers.set(
+      timer,
+      this.after(delayMs, () => timer.due()),
+    );
+  }
+
+  stop(timer: Timer): void {
+    this.#timers.get(timer)?.();
+    this.#timers.delete(timer);
   }
 
   /** Runs what is due by then, in the order of its time, and what that makes due. */

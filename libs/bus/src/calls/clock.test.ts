@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { systemClock } from './clock.ts';
+import { describe, expect, test } from 'vitest';
+import { systemClock, type Timer } from './clock.ts';
 
 test('runs a task after its delay and not before', async () => {
   const startedAt = performance.now();
@@ -54,4 +54,46 @@ test('calling off twice is calling off once', async () => {
     callOff();
   });
   expect(ran).toBe('the other');
+});
+
+describe('a timer', () => {
+  /** That says when it was due. */
+  const timerOf = (due: () => void): Timer => {
+    const timer: Timer = {
+      dueAtMs: 0,
+      duePlace: -1,
+      due: () => {
+        systemClock.stop(timer);
+        due();
+      },
+    };
+    return timer;
+  };
+
+  test('is due after its delay and not before, once, and may be started again', async () => {
+    const startedAt = performance.now();
+    let times = 0;
+    const wait = Promise.withResolvers<void>();
+    const timer = timerOf(() => {
+      times += 1;
+      if (times === 1) systemClock.start(timer, 20);
+      else wait.resolve();
+    });
+    systemClock.start(timer, 30);
+    await wait.promise;
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(50);
+    await new Promise<void>((resolve) => systemClock.after(30, resolve));
+    expect(times).toBe(2);
+  });
+
+  test('that is stopped or put off is not due at the time it had', async () => {
+    const due: string[] = [];
+    const [stopped, later] = ['stopped', 'later'].map((name) => timerOf(() => due.push(name)));
+    for (const timer of [stopped, later]) systemClock.start(timer as Timer, 10);
+    systemClock.stop(stopped as Timer);
+    systemClock.start(later as Timer, 60_000);
+    await new Promise<void>((resolve) => systemClock.start(timerOf(resolve), 30));
+    systemClock.stop(later as Timer);
+    expect(due).toEqual([]);
+  });
 });

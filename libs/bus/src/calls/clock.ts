@@ -1,25 +1,39 @@
-import { InFlight } from '@gateway/runtime';
+import { type Due, DueList, InFlight } from '@gateway/runtime';
 
 /**
- * Time for the bus. Every call and every request has timers, nearly all of which are called off, so
- * they share one wheel: setting and calling off are cheap, and one interval runs
- * while any is set. A task runs up to one tick late.
+ * Time for the bus. Every call and every request has a timer, nearly all of which are stopped, so they
+ * are in one list that is looked through when the first is due. Tasks share one wheel: setting and calling
+ * off are cheap, and one interval runs while any is set. Both are up to one tick late.
  */
 const TICK_MS = 10;
+
+/**
+ * Something with a time of its own. It is started, put off and stopped without an object for each time,
+ * and when its time has come it stops itself, or starts again.
+ */
+export interface Timer extends Due {
+  /** The clock's alone. */
+  dueAtMs: number;
+}
 
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
   /** Runs the task once, after at least the delay. The result calls it off. */
   after(delayMs: number, task: () => void): () => void;
+  /** The timer is due after at least the delay, whatever it was started with before. */
+  start(timer: Timer, delayMs: number): void;
+  /** Does nothing where it does not run. */
+  stop(timer: Timer): void;
 }
 
-interface Timer {
-  readonly task: () => void;
+interface Task {
+  readonly run: () => void;
 }
 
 class TimerWheel implements Clock {
-  readonly #slots = new Map<number, InFlight<Timer>>();
+  readonly #slots = new Map<number, InFlight<Task>>();
+  readonly #timers = new DueList(TICK_MS);
   #interval: NodeJS.Timeout | undefined;
   #lastTick = 0;
 
@@ -35,18 +49,27 @@ class TimerWheel implements Clock {
     }
     const tick = Math.max(Math.ceil((now + delayMs) / TICK_MS), this.#lastTick + 1);
     const slot = this.#slotOf(tick);
-    const timer = { task };
-    const place = slot.add(timer);
+    const waiting = { run: task };
+    const place = slot.add(waiting);
     return () => {
-      slot.delete(place, timer);
+      slot.delete(place, waiting);
       if (slot.size === 0 && this.#slots.get(tick) === slot) this.#slots.delete(tick);
     };
   }
 
-  #slotOf(tick: number): InFlight<Timer> {
+  start(timer: Timer, delayMs: number): void {
+    timer.dueAtMs = performance.now() + delayMs;
+    this.#timers.add(timer);
+  }
+
+  stop(timer: Timer): void {
+    this.#timers.delete(timer);
+  }
+
+  #slotOf(tick: number): InFlight<Task> {
     const present = this.#slots.get(tick);
     if (present !== undefined) return present;
-    const slot = new InFlight<Timer>();
+    const slot = new InFlight<Task>();
     this.#slots.set(tick, slot);
     return slot;
   }
@@ -57,7 +80,7 @@ class TimerWheel implements Clock {
       this.#lastTick += 1;
       const slot = this.#slots.get(this.#lastTick);
       if (slot === undefined) continue;
-      for (const { task } of slot) task();
+      for (const { run } of slot) run();
       this.#slots.delete(this.#lastTick);
     }
     if (this.#slots.size > 0) return;

@@ -22,7 +22,7 @@ import {
 import type { IncomingCall } from '../bus.ts';
 import type { CallFrame, FrameContents } from './call-frames.ts';
 import type { CallOpening, ControlMessage } from './call-messages.ts';
-import type { Clock } from './clock.ts';
+import type { Clock, Timer } from './clock.ts';
 
 /** How often an event that no caller answers for is tried again. */
 export const ORPHANED_EVENT_RETRY_MS = 500;
@@ -80,7 +80,9 @@ function misuse(detail: string): GatewayError {
 
 const DONE = Promise.resolve();
 
-export class IncomingCallMachine<Request, Head> implements IncomingCall<Request, Head> {
+export class IncomingCallMachine<Request, Head> implements IncomingCall<Request, Head>, Timer {
+  dueAtMs = 0;
+  duePlace = -1;
   readonly request: Request;
   readonly requestId: string;
   readonly attempt: number;
@@ -91,7 +93,6 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   #stopReason: GatewayError | undefined;
   #stopListener: ((reason: GatewayError) => void) | undefined;
   readonly #waiting: WaitingData[] = [];
-  readonly #callOffDeadline: () => void;
   #phase: 'offered' | 'accepted' | 'streaming' | 'closed' = 'offered';
   #sequence = 0;
   #creditBytes: number;
@@ -107,9 +108,13 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     this.deadlineAt = setup.opening.deadlineAt;
     this.#creditBytes = setup.opening.windowBytes;
     const { clock } = setup;
-    this.#callOffDeadline = clock.after(Math.max(0, this.deadlineAt - clock.now()), () =>
-      this.#stop(new GatewayError('deadline_exceeded', 'The request took too long.')),
-    );
+    clock.start(this, Math.max(0, this.deadlineAt - clock.now()));
+  }
+
+  /** The clock's, at the deadline. */
+  due(): void {
+    this.#setup.clock.stop(this);
+    this.#stop(new GatewayError('deadline_exceeded', 'The request took too long.'));
   }
 
   get signal(): AbortSignal {
@@ -214,7 +219,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   #stop(reason: GatewayError): void {
     if (this.#phase === 'closed' || this.#stopReason !== undefined) return;
     this.#stopReason = reason;
-    this.#callOffDeadline();
+    this.#setup.clock.stop(this);
     this.#dropWaiting(reason);
     this.#abort?.abort(reason);
     this.#stopListener?.(reason);
@@ -288,9 +293,9 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
     error: GatewayError | undefined,
     event: AttemptedEvent | undefined,
   ): Promise<void> {
-    const { port } = this.#setup;
+    const { clock, port } = this.#setup;
     this.#phase = 'closed';
-    this.#callOffDeadline();
+    clock.stop(this);
     if (this.#waiting.length > 0) {
       this.#dropWaiting(misuse('the call was ended before its data was sent'));
     }

@@ -37,7 +37,7 @@ import {
 } from '../bus.ts';
 import { type CallFrame, decodeFrame } from './call-frames.ts';
 import type { ControlMessage } from './call-messages.ts';
-import type { Clock } from './clock.ts';
+import type { Clock, Timer } from './clock.ts';
 import { type DeliveryOwner, FrameDelivery } from './frame-delivery.ts';
 import { FrameIterator } from './frame-iterator.ts';
 import type { WindowPool } from './window-pool.ts';
@@ -73,8 +73,10 @@ export interface OutgoingCallSetup<Head> {
 type Terminal<Head> = Extract<ReplyFrame<Head>, { type: 'end' | 'error' }>;
 
 export class OutgoingCallMachine<Head>
-  implements OutgoingCall<Head>, DeliveryOwner<ReplyFrame<Head>>
+  implements OutgoingCall<Head>, DeliveryOwner<ReplyFrame<Head>>, Timer
 {
+  dueAtMs = 0;
+  duePlace = -1;
   readonly #setup: OutgoingCallSetup<Head>;
   readonly #delivery: FrameDelivery<Head> = new FrameDelivery(this);
   #iterator: FrameIterator<Head> | undefined;
@@ -91,20 +93,17 @@ export class OutgoingCallMachine<Head>
   #terminal: (Terminal<Head> & { event: AttemptedEvent }) | undefined;
   #consumerDone = false;
   #recording = false;
-  #callOffTimer: () => void;
-  #callOffDeadline: () => void;
+  /** What it waits for until the timer is due; `end` of a call that was cancelled. */
+  #awaits: 'accepted' | 'deadline' | 'end' | 'stored' = 'accepted';
 
   constructor(setup: OutgoingCallSetup<Head>) {
     this.#setup = setup;
     this.#windowBytes = setup.windowBytes;
     this.#creditBytes = setup.windowBytes;
-    const { clock, acceptTimeoutMs = ACCEPT_TIMEOUT_MS } = setup;
-    this.#callOffTimer = clock.after(acceptTimeoutMs, () =>
-      this.#close('worker_lost', 'No worker took the request in time.'),
-    );
-    this.#callOffDeadline = clock.after(Math.max(0, setup.deadlineAt - clock.now()), () =>
-      this.#deadline(),
-    );
+    const { acceptTimeoutMs = ACCEPT_TIMEOUT_MS } = setup;
+    const leftMs = this.#leftMs();
+    if (leftMs < acceptTimeoutMs) this.#await('deadline', leftMs);
+    else this.#await('accepted', acceptTimeoutMs);
   }
 
   get worker(): string | undefined {
@@ -129,6 +128,25 @@ export class OutgoingCallMachine<Head>
     this.#cancelReason = reason;
     // Before `accepted` there is nobody to tell; the accept timer bounds the wait.
     if (this.#worker !== undefined) this.#tellCancel(reason);
+  }
+
+  /** The clock's. */
+  due(): void {
+    this.#setup.clock.stop(this);
+    switch (this.#awaits) {
+      case 'accepted':
+        this.#close('worker_lost', 'No worker took the request in time.');
+        return;
+      case 'deadline':
+        this.#deadline();
+        return;
+      case 'end':
+        if (this.#cancelReason) this.#close(this.#cancelReason.code, this.#cancelReason.message);
+        return;
+      case 'stored':
+        if (this.#terminal !== undefined) void this.#record(this.#terminal);
+        return;
+    }
   }
 
   /** A frame that came over a wire. The payload of data is kept: hand over bytes that stay. */
@@ -230,9 +248,9 @@ export class OutgoingCallMachine<Head>
   }
 
   #takeAccepted(worker: string): void {
-    this.#callOffTimer();
     this.#phase = 'accepted';
     this.#worker = worker;
+    this.#await('deadline', this.#leftMs());
     this.#setup.port.accepted(worker);
     if (this.#cancelReason !== undefined) this.#tellCancel(this.#cancelReason);
     // The consumer runs in here, and may cancel.
@@ -252,8 +270,6 @@ export class OutgoingCallMachine<Head>
   }
 
   #takeTerminal(terminal: Terminal<Head>, pack: string | undefined): void {
-    this.#callOffTimer();
-    this.#callOffDeadline();
     const { event } = terminal;
     if (event === undefined) {
       this.#finish(terminal);
@@ -268,18 +284,14 @@ export class OutgoingCallMachine<Head>
 
   #settle(): void {
     if (this.#terminal === undefined || this.#recording) return;
-    this.#callOffTimer();
     if (this.#acknowledgement === 'stored') this.#finish(this.#terminal);
     else if (this.#acknowledgement === 'refused') void this.#record(this.#terminal);
-    else {
-      this.#callOffTimer = this.#setup.clock.after(EVENT_ACKNOWLEDGE_TIMEOUT_MS, () => {
-        if (this.#terminal !== undefined) void this.#record(this.#terminal);
-      });
-    }
+    else this.#await('stored', EVENT_ACKNOWLEDGE_TIMEOUT_MS);
   }
 
   async #record(terminal: Terminal<Head> & { event: AttemptedEvent }): Promise<void> {
     this.#recording = true;
+    this.#setup.clock.stop(this);
     try {
       await this.#setup.port.record(terminal.event);
       this.#finish(terminal);
@@ -294,6 +306,16 @@ export class OutgoingCallMachine<Head>
     }
   }
 
+  /** To the deadline, in milliseconds. */
+  #leftMs(): number {
+    return Math.max(0, this.#setup.deadlineAt - this.#setup.clock.now());
+  }
+
+  #await(what: 'accepted' | 'deadline' | 'end' | 'stored', delayMs: number): void {
+    this.#awaits = what;
+    this.#setup.clock.start(this, delayMs);
+  }
+
   #deadline(): void {
     const reason = new GatewayError('deadline_exceeded', 'The request took too long.');
     if (this.#phase === 'sent') this.#close('deadline_exceeded', reason.message);
@@ -302,9 +324,7 @@ export class OutgoingCallMachine<Head>
 
   #tellCancel(reason: GatewayError): void {
     this.#sendCancel(reason, false);
-    this.#callOffTimer = this.#setup.clock.after(CANCEL_TIMEOUT_MS, () =>
-      this.#close(reason.code, reason.message),
-    );
+    this.#await('end', CANCEL_TIMEOUT_MS);
   }
 
   #sendCancel(reason: GatewayError, abandoned: boolean): void {
@@ -325,8 +345,7 @@ export class OutgoingCallMachine<Head>
   #finish(terminal: Terminal<Head>): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    this.#callOffTimer();
-    this.#callOffDeadline();
+    this.#setup.clock.stop(this);
     this.#setup.port.closed();
     // A consumer that is there takes the terminal frame at once, and with it gives the window back.
     if (this.#consumerDone) this.#setup.windows.close(this.#windowBytes);

@@ -12,6 +12,7 @@ import type {
   RespondOptions,
   Subscription,
 } from '../bus.ts';
+import type { Timer } from '../calls/clock.ts';
 import { WorkSlots } from '../calls/work-slots.ts';
 import { activeCarrier, outsideOfTraces, runInConsumerSpan } from '../trace-context.ts';
 import { requireSize } from './handed-over.ts';
@@ -42,7 +43,9 @@ class OneWayOffer implements RequestOffer {
 }
 
 /** One object for all that may end a request. */
-class WaitingRequest<Reply> implements RequestOffer, TurnTask {
+class WaitingRequest<Reply> implements RequestOffer, TurnTask, Timer {
+  dueAtMs = 0;
+  duePlace = -1;
   readonly message: Message<unknown>;
   readonly carrier = activeCarrier();
   readonly promise: Promise<Message<Reply>>;
@@ -50,7 +53,6 @@ class WaitingRequest<Reply> implements RequestOffer, TurnTask {
   readonly #open: InFlight<OpenRequest>;
   readonly #signal: AbortSignal | undefined;
   readonly #place: number;
-  readonly #callOff: () => void;
   #resolve!: (message: Message<Reply>) => void;
   #reject!: (error: GatewayError) => void;
   /** On its way back. */
@@ -73,7 +75,7 @@ class WaitingRequest<Reply> implements RequestOffer, TurnTask {
       this.#reject = reject;
     });
     this.#place = open.add(this);
-    this.#callOff = hub.clock.after(timeoutMs, () => this.fail(tooLate()));
+    hub.clock.start(this, timeoutMs);
     signal?.addEventListener('abort', this);
   }
 
@@ -98,6 +100,11 @@ class WaitingRequest<Reply> implements RequestOffer, TurnTask {
     this.#reject(error);
   }
 
+  /** The clock's. */
+  due(): void {
+    this.fail(tooLate());
+  }
+
   /** The signal's. */
   handleEvent(): void {
     this.fail(abortReason(this.#signal));
@@ -119,7 +126,7 @@ class WaitingRequest<Reply> implements RequestOffer, TurnTask {
 
   #settle(): void {
     this.#isOver = true;
-    this.#callOff();
+    this.#hub.clock.stop(this);
     this.#signal?.removeEventListener('abort', this);
     this.#open.delete(this.#place, this);
   }
