@@ -74,10 +74,10 @@ export const COMPANY_WAIT_MS = 10;
 /** One write, unless a single record is larger. */
 export const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /**
- * Enough for whoever publishes an event again because it heard nothing: half a second of the most that
- * one process stores. With ten times as many, remembering takes as long as writing.
+ * Whoever publishes an event again has heard nothing of it, so that it is on its way or was stored just
+ * now. With four times as many, remembering takes twice as long.
  */
-export const DUPLICATE_IDS_MAX = 16_384;
+export const DUPLICATE_IDS_MAX = 4_096;
 /** While the disk refuses, whether it takes bytes again is tried this often, with so many bytes. */
 const PROBE_INTERVAL_MS = 1_000;
 const PROBE_BYTES = 64 * 1024;
