@@ -165,16 +165,19 @@ describe('DurableLog', () => {
     expect(await readAll(log)).toEqual(['patient', 'urgent', 'alone', 'last']);
   });
 
-  test('writes at once what one turn of the event loop appends', async () => {
+  test('writes at once what this turn of the event loop and the next one append', async () => {
     const { log } = await openLog(await temporaryDirectory());
     const first = log.append(logMessage('id-0'));
     await Promise.resolve();
     expect(log.append(logMessage('id-1'))).toBe(first);
     await new Promise((resolve) => setImmediate(resolve));
-    const next = log.append(logMessage('id-2'));
+    expect(log.append(logMessage('id-2'))).toBe(first);
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    const next = log.append(logMessage('id-3'));
     expect(next).not.toBe(first);
     await Promise.all([first, next]);
-    expect(await readAll(log)).toEqual(['id-0', 'id-1', 'id-2']);
+    expect(await readAll(log)).toEqual(['id-0', 'id-1', 'id-2', 'id-3']);
   });
 
   test('writes at once as much as GROUP_BYTES_MAX and no byte more', async () => {

@@ -3,7 +3,7 @@
  *
  * Appending resolves once the bytes are durable. One write is under way at a time, and whatever is
  * appended meanwhile goes out in the next one, so that the cost of a sync is shared under load. A write
- * begins at the end of a turn of the event loop, with all that the turn appended.
+ * begins at the end of the next turn of the event loop, with all that was appended until then.
  *
  * A segment is deleted once every retainer has released it. A full log refuses messages rather than
  * dropping old ones; they never age, since each was promised to somebody.
@@ -290,7 +290,7 @@ export class DurableLog {
 
   async #writeQueue(): Promise<void> {
     while (this.#queue.length > 0 && this.#callOffWait === undefined) {
-      await turnEnd();
+      await nextTurnEnd();
       const group = this.#queue.shift() as WriteGroup;
       try {
         await this.#write(group);
@@ -371,9 +371,9 @@ export class DurableLog {
   }
 }
 
-/** When all that this turn of the event loop brought has been looked at. */
-function turnEnd(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** Where little is to be done that is at once; where much is, more has come by then. */
+function nextTurnEnd(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
 
 function auditUnavailable(detail: string, cause?: unknown): GatewayError {
