@@ -35,8 +35,15 @@ export interface AuditWriter extends AsyncDisposable {
   recentAdmissions(sinceMs: number): Promise<readonly Admission[]>;
 }
 
-/** A transaction costs as much as many rows; so long a row may be late. */
-const LINGER_MS = 200;
+/**
+ * A transaction costs as much as many rows; so long a row may be late. Events of other processes stay
+ * bytes until then. Those of this process are objects: read while they are young, they are gone before
+ * the collector copies them.
+ */
+const WAITS = {
+  postgres: { lingerMs: 200, gatherMs: 0 },
+  pglite: { lingerMs: 30, gatherMs: 170 },
+} as const;
 /** Most requests end within it, and are written once then. Those that run on are seen so much later. */
 const HOLD_MS = 500;
 const QUERIES_MAX = 4;
@@ -83,8 +90,12 @@ export async function startAuditWriter(
     keepPartitions(database, logger, signal);
     const { graceMs } = settings;
     keepClosingAbandoned({ bus, database, outage, logger, graceMs, signal });
-    const writer = new BatchWriter({ database, outage, logger, signal, holdMs: HOLD_MS });
-    const subscription = await consumeUntilDone(writer, bus, logger, signal);
+    const { lingerMs, gatherMs } = WAITS[settings.database.kind];
+    const holdMs = HOLD_MS;
+    const writer = new BatchWriter({ database, outage, logger, signal, holdMs, gatherMs });
+    const consume = () =>
+      bus.consume(consumers.auditWriter, writer.write, { batchMax: BATCH_MAX, lingerMs });
+    const subscription = await untilDone(consume, logger, signal);
     return { writer, subscription };
   });
   resources.defer(async () => {
@@ -131,18 +142,14 @@ async function openUntilDone(
   return false;
 }
 
-async function consumeUntilDone(
-  writer: BatchWriter,
-  bus: Bus,
+async function untilDone(
+  consume: () => Promise<Subscription>,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<Subscription | undefined> {
   while (!signal.aborted) {
     try {
-      return await bus.consume(consumers.auditWriter, writer.write, {
-        batchMax: BATCH_MAX,
-        lingerMs: LINGER_MS,
-      });
+      return await consume();
     } catch (error) {
       logger.error({ error }, 'events cannot be consumed now');
       await pause(TRY_AGAIN_MS, signal);

@@ -3,13 +3,14 @@ import type { Delivery } from '@gateway/bus';
 import type { Statement } from './database.ts';
 import type { Entry } from './entry.ts';
 import type { ControlColumns } from './event-columns.ts';
+import { GatheredRows } from './gathered-rows.ts';
 import { stateOfAll } from './gathered-state.ts';
 import { readDelivery } from './read-delivery.ts';
-import type { RequestState } from './row.ts';
-import { copyStatements, mergeStatements, type Rows } from './row-statements.ts';
+import { mergeStates, type RequestState } from './row.ts';
+import { mergeStatements } from './row-statements.ts';
 
-/** States made in one turn of the event loop, which others share: less than a millisecond. */
-const STATES_AT_ONCE = 200;
+/** Events read again in one turn of the event loop, which others share: about a millisecond. */
+export const READ_AGAIN_AT_ONCE = 200;
 
 /**
  * Events that are written in one transaction. It keeps their bytes alone: what was read of them would
@@ -23,64 +24,89 @@ export interface BatchPart {
   readonly statements: readonly Statement[];
 }
 
-/** Parts of at most so many events; the last one is to be written first. */
-export async function inParts(entries: readonly Entry[], lengthMax: number): Promise<BatchPart[]> {
+/** A part to which events are added as they are read. */
+export class GrowingPart {
+  readonly #rows = new GatheredRows();
+  #deliveries: Delivery[] = [];
+  #ends: Delivery[] = [];
+
+  get length(): number {
+    return this.#deliveries.length;
+  }
+
+  /** Those of one request should come together: others are merged, at three times the cost. */
+  add(entries: readonly Entry[]): void {
+    for (const { delivery, event, change } of entries) {
+      this.#deliveries.push(delivery);
+      if (event.kind === 'finished' && !event.assumed) this.#ends.push(delivery);
+      if (change !== undefined) this.#rows.addChange(change);
+    }
+    for (const request of byRequest(entries)) this.#rows.add(stateOfAll(request));
+  }
+
+  /** What was added since it was taken last. */
+  take(): BatchPart {
+    const part = {
+      deliveries: this.#deliveries,
+      ends: this.#ends,
+      statements: this.#rows.take(),
+    };
+    this.#deliveries = [];
+    this.#ends = [];
+    return part;
+  }
+}
+
+/** The same events, in parts of at most so many that can be written again. The last one is the first. */
+export async function again(
+  { deliveries }: BatchPart,
+  lengthMax = deliveries.length,
+): Promise<BatchPart[]> {
   const parts: BatchPart[] = [];
-  for (let start = 0; start < entries.length; start += lengthMax) {
-    parts.push(await partOf(entries.slice(start, start + lengthMax)));
+  const part = new GrowingPart();
+  for (let start = 0; start < deliveries.length; start += lengthMax) {
+    for await (const entries of readAgain(deliveries.slice(start, start + lengthMax))) {
+      part.add(entries);
+    }
+    parts.push(part.take());
   }
   return parts.reverse();
 }
 
-/** The same events, in parts that can be written again. */
-export function again(
-  { deliveries }: BatchPart,
-  lengthMax = deliveries.length,
-): Promise<BatchPart[]> {
-  return inParts(readAgain(deliveries), lengthMax);
-}
-
 /** For rows of which the tables may hold some already. */
 export async function mergeStatementsOf({ deliveries }: BatchPart): Promise<readonly Statement[]> {
-  return mergeStatements(await rowsOf(readAgain(deliveries)));
-}
-
-async function partOf(entries: readonly Entry[]): Promise<BatchPart> {
-  const deliveries: Delivery[] = [];
-  const ends: Delivery[] = [];
-  for (const { delivery, event } of entries) {
-    deliveries.push(delivery);
-    if (event.kind === 'finished' && !event.assumed) ends.push(delivery);
+  const states = new Map<string, RequestState>();
+  const changes: ControlColumns[] = [];
+  for await (const entries of readAgain(deliveries)) {
+    for (const { change } of entries) if (change !== undefined) changes.push(change);
+    for (const request of byRequest(entries)) {
+      const state = stateOfAll(request);
+      const other = states.get(state.requestId);
+      states.set(state.requestId, other === undefined ? state : mergeStates(other, state));
+    }
   }
-  return { deliveries, ends, statements: await copyStatements(await rowsOf(entries)) };
+  return mergeStatements({ states: [...states.values()], changes });
 }
 
 /** What could be read once can be read again. */
-function readAgain(deliveries: readonly Delivery[]): Entry[] {
-  return deliveries.flatMap((delivery) => {
-    const reading = readDelivery(delivery);
-    return reading.verdict === 'good' ? reading.entry : [];
-  });
+async function* readAgain(deliveries: readonly Delivery[]): AsyncGenerator<readonly Entry[]> {
+  for (let start = 0; start < deliveries.length; start += READ_AGAIN_AT_ONCE) {
+    if (start > 0) await nextTurn();
+    yield deliveries.slice(start, start + READ_AGAIN_AT_ONCE).flatMap((delivery) => {
+      const reading = readDelivery(delivery);
+      return reading.verdict === 'good' ? reading.entry : [];
+    });
+  }
 }
 
-/** Whatever order the events are in, those of one request make one state. */
-async function rowsOf(entries: readonly Entry[]): Promise<Rows> {
+function byRequest(entries: readonly Entry[]): Iterable<readonly Entry[]> {
   const requests = new Map<string, Entry[]>();
-  const changes: ControlColumns[] = [];
   for (const entry of entries) {
-    const { requestId, change } = entry;
-    if (requestId === undefined) {
-      if (change !== undefined) changes.push(change);
-      continue;
-    }
+    const { requestId } = entry;
+    if (requestId === undefined) continue;
     const known = requests.get(requestId);
     if (known === undefined) requests.set(requestId, [entry]);
     else known.push(entry);
   }
-  const states: RequestState[] = [];
-  for (const request of requests.values()) {
-    if (states.length > 0 && states.length % STATES_AT_ONCE === 0) await nextTurn();
-    states.push(stateOfAll(request));
-  }
-  return { states, changes };
+  return requests.values();
 }

@@ -1,28 +1,51 @@
 import { describe, expect, test } from 'vitest';
-import { copyRows, WRITTEN_AT_ONCE } from './copy-rows.ts';
+import { eventsOf, stateIn } from '../tests/events.ts';
+import { CopyRows, type EndedState } from './copy-rows.ts';
+import { mergeStates } from './row.ts';
 
-describe('copyRows', () => {
-  test.each([
-    { count: WRITTEN_AT_ONCE, turns: 0 },
-    { count: WRITTEN_AT_ONCE + 1, turns: 1 },
-  ])('writes $count rows with $turns turns for others between', async ({ count, turns }) => {
-    const rows = Array.from({ length: count }, (_, index) => index);
-    let othersTurns = 0;
-    const others = setImmediate(() => {
-      othersTurns += 1;
-    });
-    const bytes = await copyRows(rows, (writer, number) => {
-      writer.row(1);
-      writer.integer(number);
-    });
-    clearImmediate(others);
-    expect(othersTurns).toBe(turns);
-    const rowBytes = 2 + 4 + 4;
-    const headerBytes = 19;
-    const written = rows.map((_, index) =>
-      Buffer.from(bytes).readInt32BE(headerBytes + index * rowBytes + 6),
-    );
-    expect(written).toEqual(rows.map((_, index) => index));
-    expect(bytes).toHaveLength(headerBytes + count * rowBytes + 2);
+const HEADER_BYTES = 19;
+const TRAILER = Buffer.of(0xff, 0xff);
+
+function stateOf({ received, attempted, finished }: ReturnType<typeof eventsOf>): EndedState {
+  const state = [received(), attempted(), finished()].map(stateIn).reduce(mergeStates);
+  if (state.finished === null) throw new Error('expected an end');
+  return { ...state, finished: state.finished };
+}
+
+const states = Array.from({ length: 3 }, () => stateOf(eventsOf()));
+
+function bytesOf(...some: readonly EndedState[]): readonly Buffer[] {
+  const rows = new CopyRows();
+  for (const state of some) rows.add(state);
+  return rows.take().map(({ bytes }) => Buffer.from(bytes));
+}
+
+describe('CopyRows', () => {
+  test('are in the order of their requests, whatever order they were added in', () => {
+    expect(bytesOf(...states.toReversed())).toEqual(bytesOf(...states));
+  });
+
+  test('are framed as a file of rows, one after the other', () => {
+    const files = bytesOf(...states);
+    const alone = states.map((state) => bytesOf(state));
+    for (const [index, file] of files.entries()) {
+      const rows = alone.map((some) => some[index]?.subarray(HEADER_BYTES, -TRAILER.length));
+      const rowBytes = rows.flatMap((row) => row ?? []);
+      const header = file.subarray(0, HEADER_BYTES);
+      expect(header.toString('latin1')).toMatch(/^PGCOPY\n\xff\r\n\0{9}$/);
+      expect(file).toEqual(Buffer.concat([header, ...rowBytes, TRAILER]));
+    }
+    expect(files).toHaveLength(2);
+  });
+
+  test('are taken once', () => {
+    const rows = new CopyRows();
+    for (const state of states) rows.add(state);
+    rows.take();
+    expect(rows.take()).toEqual([]);
+    const [first] = states;
+    if (first === undefined) throw new Error('expected a state');
+    rows.add(first);
+    expect(rows.take().map(({ bytes }) => Buffer.from(bytes))).toEqual(bytesOf(first));
   });
 });

@@ -1,14 +1,12 @@
 /** What is known whole of a request, as rows to copy into the tables. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ATTEMPT, REQUEST } from './columns.ts';
-import { CopyWriter } from './copy-writer.ts';
+import { ATTEMPT, quotedNames, REQUEST } from './columns.ts';
+import { CopyWriter, type Span } from './copy-writer.ts';
+import type { CopyStatement } from './database.ts';
 import type { AttemptColumns, FactsColumns, FinishedColumns } from './event-columns.ts';
 import type { RequestState } from './row.ts';
 
-/** What is written in one turn of the event loop, which others share: less than a millisecond. */
-export const WRITTEN_AT_ONCE = 200;
-/** What a row of ours takes; more room is made where it does not do. */
-const ROW_BYTES = 768;
+const REQUESTS = `requests (${quotedNames(REQUEST)})`;
+const ATTEMPTS = `attempts (${quotedNames(ATTEMPT)})`;
 const REQUEST_FIELDS = Object.keys(REQUEST).length;
 const ATTEMPT_FIELDS = Object.keys(ATTEMPT).length;
 
@@ -16,21 +14,55 @@ export interface EndedState extends RequestState {
   readonly finished: FinishedColumns;
 }
 
-/** The rows that `write` makes of each of these. */
-export async function copyRows<Source>(
-  sources: readonly Source[],
-  write: (writer: CopyWriter, source: Source) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const writer = new CopyWriter(sources.length * ROW_BYTES);
-  for (const [index, source] of sources.entries()) {
-    if (index > 0 && index % WRITTEN_AT_ONCE === 0) await nextTurn();
-    write(writer, source);
+/** Where the rows of a request are. */
+interface Place {
+  readonly requestId: string;
+  readonly request: Span;
+  readonly attempts: Span;
+}
+
+/**
+ * Rows are written as their requests are known, so that nothing else of these is kept until there are
+ * enough for a transaction. They are copied in the order of their ids, so that several writers lock them
+ * in the same order.
+ */
+export class CopyRows {
+  readonly #requests = new CopyWriter();
+  readonly #attempts = new CopyWriter();
+  #places: Place[] = [];
+
+  /** A request may be among them once only. */
+  add(state: EndedState): void {
+    const requests = this.#requests;
+    const attempts = this.#attempts;
+    const requestStart = requests.position;
+    const attemptsStart = attempts.position;
+    writeRequest(requests, state);
+    writeAttempts(attempts, state);
+    this.#places.push({
+      requestId: state.requestId,
+      request: { start: requestStart, end: requests.position },
+      attempts: { start: attemptsStart, end: attempts.position },
+    });
   }
-  return writer.end();
+
+  /** What was added since they were taken last. */
+  take(): readonly CopyStatement[] {
+    if (this.#places.length === 0) return [];
+    const places = this.#places.sort((a, b) => (a.requestId < b.requestId ? -1 : 1));
+    this.#places = [];
+    const hasAttempts = this.#attempts.position > 0;
+    const requests = this.#requests.take(places.map(({ request }) => request));
+    const attempts = this.#attempts.take(places.map(({ attempts }) => attempts));
+    return [
+      { copyInto: REQUESTS, bytes: requests },
+      ...(hasAttempts ? [{ copyInto: ATTEMPTS, bytes: attempts }] : []),
+    ];
+  }
 }
 
 /** A row of `requests`, in the order of `REQUEST`. */
-export function writeRequest(writer: CopyWriter, state: EndedState): void {
+function writeRequest(writer: CopyWriter, state: EndedState): void {
   writer.row(REQUEST_FIELDS);
   writer.uuid(state.requestId);
   writer.timestamp(state.deadline);
@@ -39,7 +71,7 @@ export function writeRequest(writer: CopyWriter, state: EndedState): void {
 }
 
 /** The rows of `attempts`, in the order of `ATTEMPT`. */
-export function writeAttempts(writer: CopyWriter, { requestId, attempts }: RequestState): void {
+function writeAttempts(writer: CopyWriter, { requestId, attempts }: RequestState): void {
   for (const attempt of attempts) {
     writer.row(ATTEMPT_FIELDS);
     writer.uuid(requestId);

@@ -7,7 +7,9 @@
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 /** Signature, flags, and the length of an extension that there is not. */
 const HEADER_BYTES = SIGNATURE.length + 8;
+/** In the place of the number of fields of a row. */
 const TRAILER = -1;
+const TRAILER_BYTES = 2;
 const NULL_LENGTH = -1;
 const TEXT_OID = 25;
 /** 2000-01-01, from where PostgreSQL counts. */
@@ -19,28 +21,41 @@ const HYPHEN = 0x2d;
 const UTF8_BYTES_MAX = 3;
 /** More than any value that is no text. */
 const SCALAR_BYTES_MAX = 32;
+const BYTES_AT_FIRST = 16 * 1024;
 
 type Absent = null | undefined;
 
-/** Writes field after field; what is absent is null. */
-export class CopyWriter {
-  #bytes: Buffer<ArrayBuffer>;
-  #at = HEADER_BYTES;
+/** Rows lie between two positions of a writer. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
 
-  constructor(bytesExpected: number) {
-    this.#bytes = Buffer.from(new ArrayBuffer(bytesExpected));
-    SIGNATURE.copy(this.#bytes);
+/** Writes row after row, field after field; what is absent is null. */
+export class CopyWriter {
+  #bytes = Buffer.from(new ArrayBuffer(BYTES_AT_FIRST));
+  #at = 0;
+
+  /** Where the next row begins. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** All that was written, in the order of these, as the database takes it. The writer begins anew. */
+  take(spans: readonly Span[]): Uint8Array<ArrayBuffer> {
+    const file = Buffer.from(new ArrayBuffer(HEADER_BYTES + this.#at + TRAILER_BYTES));
+    SIGNATURE.copy(file);
+    let at = HEADER_BYTES;
+    for (const { start, end } of spans) at += this.#bytes.copy(file, at, start, end);
+    file.writeInt16BE(TRAILER, at);
+    this.#at = 0;
+    return file.subarray(0, at + TRAILER_BYTES);
   }
 
   /** Begins a row of so many fields. */
   row(fields: number): void {
     this.#reserve(SCALAR_BYTES_MAX);
     this.#at = this.#bytes.writeInt16BE(fields, this.#at);
-  }
-
-  end(): Uint8Array<ArrayBuffer> {
-    this.row(TRAILER);
-    return this.#bytes.subarray(0, this.#at);
   }
 
   boolean(value: boolean | Absent): void {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { deliveryOf, eventsOf } from '../tests/events.ts';
-import { READ_AT_ONCE, readBatch } from './read-batch.ts';
+import type { Entry } from './entry.ts';
+import { READ_AT_ONCE, type ReadEvents, readBatch } from './read-batch.ts';
 
 describe('readBatch', () => {
   test.each([
@@ -12,7 +13,8 @@ describe('readBatch', () => {
     const others = setImmediate(() => {
       othersTurns += 1;
     });
-    const { entries } = await readBatch(batch);
+    const entries: Entry[] = [];
+    for await (const read of readBatch(batch)) entries.push(...read.entries);
     clearImmediate(others);
     expect(othersTurns).toBe(turns);
     expect(entries.map(({ delivery }) => delivery)).toEqual(batch);
@@ -22,10 +24,10 @@ describe('readBatch', () => {
     const good = deliveryOf(eventsOf().received());
     const newer = deliveryOf({ ...eventsOf().received(), schema: 99 });
     const poison = deliveryOf({ ...eventsOf().received(), tenant: 7 });
-    const read = await readBatch([good, newer, poison]);
-    expect(read.entries.map(({ delivery }) => delivery)).toEqual([good]);
-    expect(read.newer).toEqual([newer]);
-    expect(read.poison).toEqual([
+    const read = (await readBatch([good, newer, poison]).next()).value as ReadEvents | undefined;
+    expect(read?.entries.map(({ delivery }) => delivery)).toEqual([good]);
+    expect(read?.newer).toEqual([newer]);
+    expect(read?.poison).toEqual([
       { delivery: poison, reason: expect.stringContaining('against its schema: tenant') },
     ]);
   });

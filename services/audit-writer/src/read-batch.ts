@@ -12,20 +12,29 @@ export interface Poison {
   readonly reason: string;
 }
 
-export interface ReadBatch {
+export interface ReadEvents {
   readonly entries: readonly Entry[];
   readonly poison: readonly Poison[];
   /** Of a newer schema. */
   readonly newer: readonly Delivery[];
 }
 
-/** What can be stored, what never can, and what a newer writer can. */
-export async function readBatch(batch: readonly Delivery[]): Promise<ReadBatch> {
+/**
+ * What can be stored, what never can, and what a newer writer can, of a few events at a time: what was
+ * read of them can be written, and let go, before the next are read.
+ */
+export async function* readBatch(batch: readonly Delivery[]): AsyncGenerator<ReadEvents> {
+  for (let start = 0; start < batch.length; start += READ_AT_ONCE) {
+    if (start > 0) await nextTurn();
+    yield readEvents(batch.slice(start, start + READ_AT_ONCE));
+  }
+}
+
+function readEvents(deliveries: readonly Delivery[]): ReadEvents {
   const entries: Entry[] = [];
   const poison: Poison[] = [];
   const newer: Delivery[] = [];
-  for (const [index, delivery] of batch.entries()) {
-    if (index > 0 && index % READ_AT_ONCE === 0) await nextTurn();
+  for (const delivery of deliveries) {
     const reading = readDelivery(delivery);
     if (reading.verdict === 'good') entries.push(reading.entry);
     else if (reading.verdict === 'poison') poison.push({ delivery, reason: reading.reason });

@@ -1,7 +1,7 @@
 import type { Entry } from './entry.ts';
 
 /** Events held back; beyond that the oldest are let go. */
-export const HELD_MAX = 500;
+export const HELD_MAX = 1_500;
 
 /** What came of one request, in the order it came. */
 interface Gathered {

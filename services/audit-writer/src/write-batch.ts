@@ -11,12 +11,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchHandler, Delivery } from '@gateway/bus';
 import { getMeter, type Logger } from '@gateway/telemetry';
-import { again, type BatchPart, inParts, mergeStatementsOf } from './batch-part.ts';
+import { again, type BatchPart, GrowingPart, mergeStatementsOf } from './batch-part.ts';
 import { type BatchSpans, startBatchSpans } from './batch-spans.ts';
 import { type Database, failureOf, isDuplicate, sqlState } from './database.ts';
 import type { DatabaseOutage } from './database-outage.ts';
 import type { Entry } from './entry.ts';
-import { readBatch } from './read-batch.ts';
+import { type Poison, readBatch } from './read-batch.ts';
 import { UnfinishedRequests } from './unfinished-requests.ts';
 
 export const BATCH_MAX = 1_500;
@@ -47,13 +47,20 @@ export interface BatchWriterOptions {
   readonly signal: AbortSignal;
   /** How long an event waits for the end of its request. */
   readonly holdMs: number;
+  /** How long what is to be written waits for more, which shares its transaction. */
+  readonly gatherMs: number;
 }
 
 export class BatchWriter {
   readonly #options: BatchWriterOptions;
   readonly #unfinished: UnfinishedRequests;
+  /** What is written next, with rows made already. */
+  readonly #gathered = new GrowingPart();
+  #gatheredUntilMs = 0;
+  /** Full parts, written at once. */
+  #full: BatchPart[] = [];
   #last: Promise<void> = Promise.resolve();
-  #holding: NodeJS.Timeout | undefined;
+  #waking: NodeJS.Timeout | undefined;
   /** Events in a transaction: halved by a timeout, doubled by a success. */
   #partMax = BATCH_MAX;
 
@@ -62,12 +69,18 @@ export class BatchWriter {
     this.#unfinished = new UnfinishedRequests(options.holdMs);
   }
 
-  /** Resolves when all is settled but what waits for the end of its request. */
+  /** Resolves when all is settled but what waits, for the end of its request or for others. */
   readonly write: BatchHandler = (batch) =>
     this.#inTurn(async () => {
-      const { parts, poison } = await this.#read(batch);
+      const poison: Poison[] = [];
+      for await (const read of readBatch(batch)) {
+        this.#gather(this.#unfinished.take(read.entries, performance.now()));
+        poison.push(...read.poison);
+        for (const delivery of read.newer) delivery.retry(NEWER_SCHEMA_DELAY_MS);
+        if (read.newer.length > 0) settledEvents.add(read.newer.length, { outcome: 'newer' });
+      }
       await Promise.all([
-        this.#writeAll(parts),
+        this.#writeAll(this.#takeDue(performance.now())),
         ...poison.map(({ delivery, reason }) => this.#quarantine(delivery, reason)),
       ]);
     });
@@ -75,34 +88,55 @@ export class BatchWriter {
   /** Writes what still waits. */
   flush(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#writeAll(await inParts(this.#unfinished.takeAll(), this.#partMax));
+      this.#gather(this.#unfinished.takeAll());
+      await this.#writeAll(this.#takeDue(Number.POSITIVE_INFINITY));
     });
   }
 
-  /** Returns what is to be written now and what never can be. */
-  async #read(batch: readonly Delivery[]) {
-    const { entries, poison, newer } = await readBatch(batch);
-    for (const delivery of newer) delivery.retry(NEWER_SCHEMA_DELAY_MS);
-    if (newer.length > 0) settledEvents.add(newer.length, { outcome: 'newer' });
-    return { parts: await this.#takeDue(entries), poison };
+  #gather(entries: readonly Entry[]): void {
+    for (let start = 0; start < entries.length; ) {
+      if (this.#gathered.length === 0) {
+        this.#gatheredUntilMs = performance.now() + this.#options.gatherMs;
+      }
+      const end = start + Math.max(1, this.#partMax - this.#gathered.length);
+      this.#gathered.add(entries.slice(start, end));
+      if (this.#gathered.length >= this.#partMax) this.#full.push(this.#gathered.take());
+      start = end;
+    }
   }
 
-  #takeDue(entries: readonly Entry[]): Promise<BatchPart[]> {
-    return inParts(this.#unfinished.take(entries, performance.now()), this.#partMax);
+  /** Full parts, and what waited long enough for others. The last one is to be written first. */
+  #takeDue(nowMs: number): BatchPart[] {
+    const parts = this.#full;
+    this.#full = [];
+    if (this.#gathered.length > 0 && this.#gatheredUntilMs <= nowMs) {
+      parts.push(this.#gathered.take());
+    }
+    return parts.reverse();
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(work).finally(() => this.#wakeForHeld());
+    const done = this.#last.then(work).finally(() => this.#wakeForWaiting());
     this.#last = done.catch(() => {});
     return done;
   }
 
   /** The next batch takes what waits with it; this is for when none comes. */
-  #wakeForHeld(): void {
-    clearTimeout(this.#holding);
-    if (this.#unfinished.isEmpty) return;
-    const writeDue = async () => this.#writeAll(await this.#takeDue([]));
-    this.#holding = setTimeout(() => this.#inTurn(writeDue).catch(() => {}), this.#options.holdMs);
+  #wakeForWaiting(): void {
+    clearTimeout(this.#waking);
+    const held = this.#unfinished.isEmpty ? Number.POSITIVE_INFINITY : this.#options.holdMs;
+    const gathered =
+      this.#gathered.length === 0
+        ? Number.POSITIVE_INFINITY
+        : this.#gatheredUntilMs - performance.now();
+    const delayMs = Math.min(held, gathered);
+    if (delayMs === Number.POSITIVE_INFINITY) return;
+    const writeDue = async () => {
+      const nowMs = performance.now();
+      this.#gather(this.#unfinished.take([], nowMs));
+      await this.#writeAll(this.#takeDue(nowMs));
+    };
+    this.#waking = setTimeout(() => this.#inTurn(writeDue).catch(() => {}), Math.max(1, delayMs));
   }
 
   async #writeAll(parts: BatchPart[]): Promise<void> {

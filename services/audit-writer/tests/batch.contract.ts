@@ -135,6 +135,27 @@ export function describeBatches({ openEmpty }: DatabaseUnderTest): void {
       expect(await shared.rowOf(events.requestId)).toMatchObject({ status: null });
     });
 
+    test('what is whole waits for others, no longer than it may', async () => {
+      const delivery = deliveryOf(eventsOf().finished());
+      await batchWriterOf(shared.database, 0, 10).write([delivery]);
+      expect(delivery.settlement).toBeUndefined();
+      await waitFor(() => delivery.settlement === 'acknowledged', { what: 'the event' });
+    });
+
+    test('what waits for others is written with them once they fill a transaction', async () => {
+      const deliveries = Array.from({ length: BATCH_MAX + 1 }, () =>
+        deliveryOf(eventsOf().finished({ attempts: 0, ended: 'refused' })),
+      );
+      const settled = () => deliveries.filter(({ settlement }) => settlement === 'acknowledged');
+      const writer = batchWriterOf(shared.database, 0, NEVER_MS);
+      await writer.write(deliveries.slice(0, BATCH_MAX - 1));
+      expect(settled()).toEqual([]);
+      await writer.write(deliveries.slice(BATCH_MAX - 1));
+      expect(settled()).toEqual(deliveries.slice(0, BATCH_MAX));
+      await writer.flush();
+      expect(settled()).toEqual(deliveries);
+    });
+
     test('a full batch is one transaction', async () => {
       const events = Array.from({ length: BATCH_MAX }, () => eventsOf().received());
       const deliveries = await shared.write(...events);

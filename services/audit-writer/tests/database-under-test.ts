@@ -49,10 +49,10 @@ export function writerOf(database: Database) {
   };
 }
 
-export function batchWriterOf(database: Database, holdMs: number): BatchWriter {
+export function batchWriterOf(database: Database, holdMs: number, gatherMs = 0): BatchWriter {
   const { signal } = new AbortController();
   const outage = new DatabaseOutage(logger);
-  return new BatchWriter({ database, outage, logger, signal, holdMs });
+  return new BatchWriter({ database, outage, logger, signal, holdMs, gatherMs });
 }
 
 /** A request id of that time. */

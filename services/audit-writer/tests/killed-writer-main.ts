@@ -30,5 +30,5 @@ const bus = await connectNatsBus({
 });
 const { signal } = new AbortController();
 const outage = new DatabaseOutage(logger);
-const writer = new BatchWriter({ database, outage, logger, signal, holdMs: 0 });
+const writer = new BatchWriter({ database, outage, logger, signal, holdMs: 0, gatherMs: 0 });
 await bus.consume(consumers.auditWriter, writer.write, { batchMax: BATCH_MAX, lingerMs: 25 });

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isDuplicate } from '../src/database.ts';
+import { GatheredRows } from '../src/gathered-rows.ts';
 import { mergeStates } from '../src/row.ts';
-import { copyStatements, mergeStatements } from '../src/row-statements.ts';
+import { mergeStatements, type Rows } from '../src/row-statements.ts';
 import {
   type DatabaseUnderTest,
   type MigratedDatabase,
@@ -12,6 +13,12 @@ import { eventSets } from './event-sets.ts';
 import { eventsOf, stateIn } from './events.ts';
 
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+function copyStatements({ states }: Rows) {
+  const rows = new GatheredRows();
+  for (const state of states) rows.add(state);
+  return rows.take();
+}
 
 export function describeRows({ openEmpty, propertyRuns }: DatabaseUnderTest): void {
   describe('rows', () => {
@@ -40,7 +47,7 @@ export function describeRows({ openEmpty, propertyRuns }: DatabaseUnderTest): vo
       await shared.database.write(mergeStatements(rows));
       const merged = await stored(state.requestId);
       await remove(state.requestId);
-      const statements = await copyStatements(rows);
+      const statements = copyStatements(rows);
       expect('copyInto' in (statements[0] ?? {})).toBe(true);
       await shared.database.write(statements);
       expect(await stored(state.requestId)).toEqual(merged);
@@ -81,28 +88,28 @@ export function describeRows({ openEmpty, propertyRuns }: DatabaseUnderTest): vo
         [received(), attempted(), finished()].map(stateIn).reduce(mergeStates),
       );
       if (known === undefined || fresh === undefined) throw new Error('expected two');
-      await shared.database.write(await copyStatements({ states: [known], changes: [] }));
+      await shared.database.write(copyStatements({ states: [known], changes: [] }));
       const refused = shared.database.write(
-        await copyStatements({ states: [known, fresh], changes: [] }),
+        copyStatements({ states: [known, fresh], changes: [] }),
       );
       expect(await refused.then(() => false, isDuplicate)).toBe(true);
       expect(await stored(fresh.requestId)).toEqual([]);
     });
 
-    test('of a request that may be known in part are merged', async () => {
-      const kinds = async (...events: Parameters<typeof stateIn>[0][]) => {
+    test('of a request that may be known in part are merged', () => {
+      const kinds = (...events: Parameters<typeof stateIn>[0][]) => {
         const states = [events.map(stateIn).reduce(mergeStates)];
-        const statements = await copyStatements({ states, changes: [] });
+        const statements = copyStatements({ states, changes: [] });
         return statements.map((statement) => ('sql' in statement ? 'merged' : 'copied'));
       };
       const { received, attempted, finished } = eventsOf();
-      expect(await kinds(received(), attempted(), finished())).toEqual(['copied', 'copied']);
-      expect(await kinds(finished({ attempts: 0, ended: 'refused' }))).toEqual(['copied']);
-      expect(await kinds(received())).toEqual(['merged']);
-      expect(await kinds(received(), finished())).toEqual(['merged']);
-      expect(await kinds(attempted(), finished())).toEqual(['merged', 'merged']);
+      expect(kinds(received(), attempted(), finished())).toEqual(['copied', 'copied']);
+      expect(kinds(finished({ attempts: 0, ended: 'refused' }))).toEqual(['copied']);
+      expect(kinds(received())).toEqual(['merged']);
+      expect(kinds(received(), finished())).toEqual(['merged']);
+      expect(kinds(attempted(), finished())).toEqual(['merged', 'merged']);
       const assumed = finished({ assumed: true });
-      expect(await kinds(received(), attempted(), assumed)).toEqual(['merged', 'merged']);
+      expect(kinds(received(), attempted(), assumed)).toEqual(['merged', 'merged']);
     });
   });
 }

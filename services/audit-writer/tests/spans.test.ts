@@ -12,7 +12,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { inParts } from '../src/batch-part.ts';
+import { GrowingPart } from '../src/batch-part.ts';
 import { startBatchSpans } from '../src/batch-spans.ts';
 import { readDelivery } from '../src/read-delivery.ts';
 import { deliveryOf, eventsOf } from './events.ts';
@@ -64,7 +64,7 @@ beforeEach(() => {
   ended.length = 0;
 });
 
-async function partOf(traceparent?: string) {
+function partOf(traceparent?: string) {
   const { received, attempted, finished } = eventsOf();
   const headers = traceparent === undefined ? {} : { traceparent };
   const entries = [received(), attempted(), finished()].map((event) => {
@@ -72,21 +72,21 @@ async function partOf(traceparent?: string) {
     if (reading.verdict !== 'good') throw new Error('expected a good event');
     return reading.entry;
   });
-  const [part] = await inParts(entries, entries.length);
-  if (part === undefined) throw new Error('expected a part');
-  return part;
+  const part = new GrowingPart();
+  part.add(entries);
+  return part.take();
 }
 
-async function spansOf(traceparent?: string): Promise<readonly RecordedSpan[]> {
+function spansOf(traceparent?: string): readonly RecordedSpan[] {
   const spans = startBatchSpans(3);
-  spans.committed((await partOf(traceparent)).ends);
+  spans.committed(partOf(traceparent).ends);
   spans.end();
   return [...ended];
 }
 
 describe('startBatchSpans', () => {
-  test('a finished request has one span in its own trace, linked to that of the batch', async () => {
-    const [request, batch, ...others] = await spansOf(`00-${TRACE_ID}-${PARENT_ID}-01`);
+  test('a finished request has one span in its own trace, linked to that of the batch', () => {
+    const [request, batch, ...others] = spansOf(`00-${TRACE_ID}-${PARENT_ID}-01`);
     expect(others).toEqual([]);
     expect(batch).toMatchObject({
       name: `process ${streams.events.name}`,
@@ -106,8 +106,8 @@ describe('startBatchSpans', () => {
     { name: 'that is not sampled', traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` },
     { name: 'without trace context', traceparent: undefined },
     { name: 'with broken trace context', traceparent: '00-zz' },
-  ])('a request $name has none', async ({ traceparent }) => {
-    expect((await spansOf(traceparent)).map(({ name }) => name)).toEqual([
+  ])('a request $name has none', ({ traceparent }) => {
+    expect(spansOf(traceparent).map(({ name }) => name)).toEqual([
       `process ${streams.events.name}`,
     ]);
   });

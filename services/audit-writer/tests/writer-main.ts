@@ -17,7 +17,7 @@ await migrate(database);
 const logger = createLogger('audit-writer', { level: 'silent' });
 const { signal } = new AbortController();
 const outage = new DatabaseOutage(logger);
-const writer = new BatchWriter({ database, outage, logger, signal, holdMs: 0 });
+const writer = new BatchWriter({ database, outage, logger, signal, holdMs: 0, gatherMs: 0 });
 for (;;) {
   const events = Array.from({ length: BATCH_LENGTH }, () => eventsOf());
   const deliveries = events.map(({ finished }) => deliveryOf(finished()));

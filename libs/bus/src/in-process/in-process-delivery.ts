@@ -12,8 +12,9 @@ export interface HandedOutBatch {
 
 /**
  * An event that a handler was given. Thousands are out at once and live long enough to be copied by the
- * collector, so each is two references, and nothing is bound. What this process has not published itself
- * is parsed when its value is asked for.
+ * collector, so each is two references, and nothing is bound. The value that this process has published
+ * is given away with the first reading, so that not it but its bytes stay until the event is settled;
+ * whoever asks again, or for one that it has not published, has these parsed.
  */
 export class InProcessDelivery implements Delivery {
   readonly deliveries: number;
@@ -28,8 +29,12 @@ export class InProcessDelivery implements Delivery {
   }
 
   get value(): unknown {
-    const { bytes, value } = this.#event.record;
-    if (value !== undefined) return value;
+    const { record } = this.#event;
+    const { bytes, value } = record;
+    if (value !== undefined) {
+      record.value = undefined;
+      return value;
+    }
     try {
       return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
     } catch {

@@ -33,8 +33,8 @@ export interface LogRecord extends LogMessage {
   readonly sequence: number;
   /** Milliseconds since 1970. */
   readonly storedAt: number;
-  /** What the bytes say, where this process has written them from it. */
-  readonly value?: unknown;
+  /** What the bytes say, where this process has written them from it and nobody has read it. */
+  value?: unknown;
 }
 
 /** A record and where it lies in its segment. */

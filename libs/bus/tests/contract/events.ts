@@ -52,6 +52,24 @@ export function eventCases(peers: Peers): void {
       expect(await eventsOf(peers, event.changeId)).toEqual([event]);
     });
 
+    test('gives the same value whenever it is asked for', async () => {
+      const ingress = await peers.connect('ingress');
+      const event = controlEvent();
+      await ingress.publish(event);
+      const values: unknown[] = [];
+      const { subscription } = await reading(await peers.connect('audit-writer'), (delivery) => {
+        if (delivery.deliveries === 1) values.push(delivery.value, delivery.value);
+        if (delivery.deliveries === 1) delivery.retry(0);
+        else {
+          values.push(delivery.value);
+          delivery.acknowledge();
+        }
+      });
+      await waitFor(() => values.length === 3, { what: 'three readings' });
+      await subscription.drain();
+      expect(values).toEqual([event, event, event]);
+    });
+
     test('records nothing once it is closed, and says that it never will', async () => {
       const ingress = await peers.connect('ingress');
       await ingress.drain();
