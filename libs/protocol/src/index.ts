@@ -9,6 +9,7 @@ export {
 export {
   CACHED_BODY_BYTES_MAX,
   type CacheEntry,
+  isCacheKey,
   type LookupReply,
   type LookupRequest,
   type StoreMessage,
@@ -141,6 +142,7 @@ export { type KeyDigest, keyDigestUnder } from './key-digest.ts';
 export {
   CONCURRENCY_MAX,
   concurrency,
+  isTenant,
   KEY_SCHEMA,
   KEY_TEXT_LENGTH_MAX,
   KEY_TEXT_LENGTH_MIN,

@@ -30,11 +30,13 @@ export const CONCURRENCY_MAX = 100_000;
 /** How many requests may run at the same time. */
 export const concurrency = z.number().int().min(1).max(CONCURRENCY_MAX);
 
+const TENANT = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+
 export const keyRecord = z.object({
   schema: z.literal(KEY_SCHEMA),
   /** 12 characters of `[a-z0-9]`, or `bootstrap-client` and `bootstrap-admin`. */
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
-  tenant: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
+  tenant: z.string().regex(TENANT),
   name: z.string().max(128),
   role: z.enum(['client', 'admin']),
   /** HMAC-SHA256 of the key's text under the pepper, in hex. */
@@ -78,4 +80,8 @@ export function keyTextIsPlausible(text: string): boolean {
 
 function checksum(body: string): string {
   return crc32(body).toString(16).padStart(8, '0');
+}
+
+export function isTenant(text: string): boolean {
+  return TENANT.test(text);
 }

@@ -21,20 +21,28 @@ export interface MemoryResponseStoreOptions {
 }
 
 interface Stored {
+  readonly key: string;
   /**
    * The bytes, a character for each. A small buffer is a piece of Node's pool and keeps 64 KiB of others'
    * with it, 9 KB for each answer; memory of its own costs the collector more than a text.
    */
   readonly text: string;
   readonly endsAtMs: number;
+  older: Stored | undefined;
+  newer: Stored | undefined;
 }
 
 export class MemoryResponseStore implements ResponseStore {
   readonly outage = undefined;
   readonly #storedBytesMax: number;
   readonly #nowMs: () => number;
-  /** Least recently used first. */
   readonly #stored = new Map<string, Stored>();
+  /**
+   * The ends of a chain by last use: the first of a `Map` is behind the holes of all that were deleted
+   * before it, which takes ever longer to find.
+   */
+  #oldest: Stored | undefined;
+  #newest: Stored | undefined;
   #storedBytes = 0;
 
   constructor(options: MemoryResponseStoreOptions = {}) {
@@ -48,12 +56,14 @@ export class MemoryResponseStore implements ResponseStore {
   }
 
   async get(address: ResponseAddress): Promise<StoredResponse | undefined> {
-    const key = storageKey(address);
-    const stored = this.#stored.get(key);
-    if (!stored) return undefined;
-    this.#remove(key, stored);
-    if (stored.endsAtMs <= this.#nowMs()) return undefined;
-    this.#add(key, stored);
+    const stored = this.#stored.get(storageKey(address));
+    if (stored === undefined) return undefined;
+    if (stored.endsAtMs <= this.#nowMs()) {
+      this.#remove(stored);
+      return undefined;
+    }
+    this.#unlink(stored);
+    this.#linkAsNewest(stored);
     return decodeResponse(Buffer.from(stored.text, 'latin1'));
   }
 
@@ -62,26 +72,48 @@ export class MemoryResponseStore implements ResponseStore {
     const key = storageKey(address);
     const text = encodeResponse(response).toString('latin1');
     const before = this.#stored.get(key);
-    if (before) this.#remove(key, before);
-    this.#add(key, { text, endsAtMs: this.#nowMs() + ttlSeconds * 1000 });
-    for (const [oldestKey, oldest] of this.#stored) {
-      if (this.#storedBytes <= this.#storedBytesMax) return;
-      this.#remove(oldestKey, oldest);
+    if (before !== undefined) this.#remove(before);
+    const endsAtMs = this.#nowMs() + ttlSeconds * 1000;
+    this.#add({ key, text, endsAtMs, older: undefined, newer: undefined });
+    while (this.#oldest !== undefined && this.#storedBytes > this.#storedBytesMax) {
+      this.#remove(this.#oldest);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stored.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
     this.#storedBytes = 0;
   }
 
-  #add(key: string, stored: Stored): void {
-    this.#stored.set(key, stored);
+  #add(stored: Stored): void {
+    this.#stored.set(stored.key, stored);
+    this.#linkAsNewest(stored);
     this.#storedBytes += stored.text.length + ANSWER_OVERHEAD_BYTES;
   }
 
-  #remove(key: string, stored: Stored): void {
-    this.#stored.delete(key);
+  #remove(stored: Stored): void {
+    this.#stored.delete(stored.key);
+    this.#unlink(stored);
     this.#storedBytes -= stored.text.length + ANSWER_OVERHEAD_BYTES;
+  }
+
+  #linkAsNewest(stored: Stored): void {
+    stored.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = stored;
+    else this.#newest.newer = stored;
+    this.#newest = stored;
+  }
+
+  #unlink(stored: Stored): void {
+    const { older, newer } = stored;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    // One that lies in the old generation would keep its neighbours there until that is collected.
+    stored.older = undefined;
+    stored.newer = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { type CacheEntry, GatewayError, keyRecord } from '@gateway/protocol';
+import { type CacheEntry, GatewayError, isCacheKey, isTenant } from '@gateway/protocol';
 
 /** An answer as it was sent to the client. Whoever is given one only reads its bytes. */
 export interface StoredResponse {
@@ -31,8 +31,6 @@ export interface ResponseStore extends AsyncDisposable {
  * `invalid_request`.
  */
 export function storageKey({ tenant, key }: ResponseAddress): string {
-  if (keyRecord.shape.tenant.safeParse(tenant).success && /^[0-9a-f]{64}$/.test(key)) {
-    return `cache:${tenant}:${key}`;
-  }
+  if (isTenant(tenant) && isCacheKey(key)) return `cache:${tenant}:${key}`;
   throw new GatewayError('invalid_request', 'A cache address is not well formed.');
 }
