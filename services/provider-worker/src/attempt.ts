@@ -268,7 +268,8 @@ class Attempt {
       this.#firstByte();
       const bytes = this.#exchange.answer(body);
       this.#record.completed();
-      await this.#deliver(bytes);
+      const delivering = this.#deliver(bytes);
+      if (delivering !== undefined) await delivering;
     } finally {
       hold[Symbol.dispose]();
     }
