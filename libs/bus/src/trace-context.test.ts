@@ -11,7 +11,7 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { activeCarrier, runInConsumerSpan } from './trace-context.ts';
 
-const destination = { template: 'gateway.v1.models.<provider>', queueGroup: 'provider-worker' };
+const destination = { template: 'gateway.v2.models.<provider>', queueGroup: 'provider-worker' };
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const carrier = (flags: string) => ({ traceparent: `00-${traceId}-b7ad6b7169203331-${flags}` });
 
@@ -57,7 +57,7 @@ test('a sampled sender gets a consumer span named after the template', async () 
   expect(inside).toEqual(carrier('01'));
   expect(started).toMatchObject([
     {
-      name: 'process gateway.v1.models.<provider>',
+      name: 'process gateway.v2.models.<provider>',
       attributes: {
         'messaging.system': 'nats',
         'messaging.operation.name': 'process',

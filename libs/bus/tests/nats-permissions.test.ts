@@ -109,6 +109,7 @@ describe('subscribing', () => {
     { user: 'provider-worker', subject: '_INBOX_ingress.>' },
     { user: 'provider-worker', subject: `$KV.${buckets.keys}.>` },
     { user: 'audit-writer', subject: 'gateway.v1.>' },
+    { user: 'audit-writer', subject: 'gateway.v2.>' },
     { user: 'audit-writer', subject: '>' },
   ])('$user may not subscribe to $subject as $queue', ({ user, subject, queue }) =>
     isRefused(user, 'subscription', subject, (connection) => {

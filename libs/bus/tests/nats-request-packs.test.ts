@@ -164,7 +164,7 @@ test('a request of another form is answered with an error', async () => {
   const { endpoint, worker } = await openPeers();
   await worker.respond(endpoint, async () => named('a'), { concurrencyMax: 1 });
   const connection = await rawConnection('ingress');
-  const identity = `gateway.v1.inbox.ingress.${newInstanceId()}`;
+  const identity = `gateway.v2.inbox.ingress.${newInstanceId()}`;
   for (const request of [Buffer.from('{}'), Buffer.concat([Buffer.of(2), Buffer.alloc(16)])]) {
     const answered = Promise.withResolvers<string>();
     const inbox = connection.subscribe(`${identity}.1`, {

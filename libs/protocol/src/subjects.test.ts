@@ -18,9 +18,9 @@ test('a hop subject says which call it belongs to', () => {
 
 test.each([
   '',
-  'gateway.v1.reply',
-  'gateway.v1.reply.a.b.1.other',
-  'gateway.v1.reply.a.b.1.frames.x',
+  'gateway.v2.reply',
+  'gateway.v2.reply.a.b.1.other',
+  'gateway.v2.reply.a.b.1.frames.x',
 ])('%j is no reply subject', (subject) => {
   expect(parseReplySubject(subject)).toBeUndefined();
 });

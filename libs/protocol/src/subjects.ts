@@ -6,8 +6,14 @@
  */
 import type { ServiceName } from './identity.ts';
 
-const ROOT = 'gateway.v1';
-const EVENT_PREFIX = `${ROOT}.event.`;
+/**
+ * The version of what services say to each other. Those of different versions do not hear each other, so
+ * that both can run beside each other while they are replaced (decision 25).
+ */
+const ROOT = 'gateway.v2';
+/** The version of what is kept, which those of every version read. */
+const KEPT_ROOT = 'gateway.v1';
+const EVENT_PREFIX = `${KEPT_ROOT}.event.`;
 
 export type EventKind = 'received' | 'attempted' | 'finished' | 'control';
 
@@ -34,7 +40,7 @@ export const subjects = {
   models: (provider: string) => `${ROOT}.models.${provider}`,
   keptResponses: (provider: string) => `${ROOT}.responses.${provider}`,
   event: (kind: EventKind) => `${EVENT_PREFIX}${kind}`,
-  quarantine: (consumer: string) => `${ROOT}.quarantine.${consumer}`,
+  quarantine: (consumer: string) => `${KEPT_ROOT}.quarantine.${consumer}`,
   /** Frames of one attempt, or what JetStream says of a worker's publish, to the ingress that asked. */
   reply: (address: ReplyAddress) =>
     `${ROOT}.reply.${address.ingress}.${address.request}.${address.attempt}.${address.leg}`,
@@ -105,7 +111,7 @@ export interface StreamDefinition {
 export const streams = {
   events: {
     name: 'GATEWAY_EVENTS',
-    subjects: [`${ROOT}.event.>`],
+    subjects: [`${KEPT_ROOT}.event.>`],
     retention: 'interest',
     bytesMax: 4 * 1024 ** 3,
     ageMaxMs: 14 * DAY_MS,
@@ -114,7 +120,7 @@ export const streams = {
   },
   quarantine: {
     name: 'GATEWAY_QUARANTINE',
-    subjects: [`${ROOT}.quarantine.>`],
+    subjects: [`${KEPT_ROOT}.quarantine.>`],
     retention: 'limits',
     bytesMax: 256 * 1024 ** 2,
     ageMaxMs: 30 * DAY_MS,
@@ -137,7 +143,7 @@ export const consumers = {
   auditWriter: {
     durable: 'audit-writer',
     stream: streams.events.name,
-    filter: `${ROOT}.event.>`,
+    filter: `${KEPT_ROOT}.event.>`,
     acknowledgeWithinMs: 15_000,
     pendingMax: 5_000,
   },

@@ -10,7 +10,7 @@ import { mergeStates, type RequestState } from './row.ts';
 import { mergeStatements } from './row-statements.ts';
 
 /** Events read again in one turn of the event loop, which others share: about a millisecond. */
-export const READ_AGAIN_AT_ONCE = 200;
+const READ_AGAIN_AT_ONCE = 200;
 
 /**
  * Events that are written in one transaction. It keeps their bytes alone: what was read of them would

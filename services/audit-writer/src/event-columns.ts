@@ -5,7 +5,7 @@
  * Times are in milliseconds since 1970.
  *
  * Each group of columns has an order that ranks it among events for the same group: a rank, then a
- * digest of the event, so that any two events have a winner and it is always the same.
+ * digest of the event, so that of two events one wins, always the same, but for one pair of four billion.
  */
 import { crc32 } from 'node:zlib';
 import {

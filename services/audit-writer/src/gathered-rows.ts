@@ -10,16 +10,20 @@ import { mergeStatements } from './row-statements.ts';
  */
 export class GatheredRows {
   readonly #whole = new CopyRows();
+  #wholeIds = new Set<string>();
   #parts = new Map<string, RequestState>();
   #changes: ControlColumns[] = [];
 
   add(state: RequestState): void {
-    if (saysAll(state)) {
+    const { requestId } = state;
+    // One that comes a second time is merged with what was copied of it.
+    if (saysAll(state) && !this.#wholeIds.has(requestId)) {
+      this.#wholeIds.add(requestId);
       this.#whole.add(state);
       return;
     }
-    const other = this.#parts.get(state.requestId);
-    this.#parts.set(state.requestId, other === undefined ? state : mergeStates(other, state));
+    const other = this.#parts.get(requestId);
+    this.#parts.set(requestId, other === undefined ? state : mergeStates(other, state));
   }
 
   addChange(change: ControlColumns): void {
@@ -33,6 +37,7 @@ export class GatheredRows {
   take(): readonly Statement[] {
     const states = [...this.#parts.values()];
     const changes = this.#changes;
+    this.#wholeIds = new Set();
     this.#parts = new Map();
     this.#changes = [];
     return [...this.#whole.take(), ...mergeStatements({ states, changes })];

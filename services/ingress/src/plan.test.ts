@@ -97,6 +97,38 @@ describe('planRequest', () => {
   });
 });
 
+describe('a plan that was made before', () => {
+  test('is the same for the same name, and another under another configuration', () => {
+    const plan = planRequest(CONFIGURATION, KEY, 'gpt-4o');
+    expect(planRequest(CONFIGURATION, KEY, 'gpt-4o')).toBe(plan);
+    const other = withModels([{ match: 'gpt-4o', targets: [{ provider: 'openai', model: 'x' }] }]);
+    expect(planRequest(other, KEY, 'gpt-4o').targets).toEqual([{ provider: 'openai', model: 'x' }]);
+    expect(planRequest(CONFIGURATION, KEY, 'gpt-4o')).toBe(plan);
+  });
+
+  test('is no way in for a key that may not use the model', () => {
+    planRequest(CONFIGURATION, KEY, 'gpt-4o');
+    expect(() => planRequest(CONFIGURATION, { ...KEY, models: [] }, 'gpt-4o')).toThrow(
+      expect.objectContaining({ code: 'permission_denied' }),
+    );
+  });
+
+  test('is not the plan of one provider alone', () => {
+    const plan = planRequest(CONFIGURATION, KEY, 'gpt-4o');
+    expect(planRequest(CONFIGURATION, KEY, 'gpt-4o', 'google').targets).toHaveLength(1);
+    expect(planRequest(CONFIGURATION, KEY, 'gpt-4o')).toBe(plan);
+  });
+
+  test('is remembered for a name of 256 characters, and not for a longer one', () => {
+    const longest = 'gpt-'.padEnd(256, 'x');
+    const plan = planRequest(CONFIGURATION, KEY, longest);
+    expect(planRequest(CONFIGURATION, KEY, longest)).toBe(plan);
+    const longer = planRequest(CONFIGURATION, KEY, `${longest}x`);
+    expect(planRequest(CONFIGURATION, KEY, `${longest}x`)).not.toBe(longer);
+    expect(planRequest(CONFIGURATION, KEY, `${longest}x`)).toEqual(longer);
+  });
+});
+
 test('mayUse takes everything without a list and nothing with an empty one', () => {
   expect(mayUse(KEY, 'any')).toBe(true);
   expect(mayUse({ ...KEY, models: [] }, 'any')).toBe(false);

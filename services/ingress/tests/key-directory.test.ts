@@ -89,6 +89,17 @@ describe('KeyDirectory', () => {
     await waitFor(() => !keys.find(lasting.text), { what: 'the deletion' });
   });
 
+  test('finds a key no longer that expires after it was found', async () => {
+    const { directories } = await openDirectories(1);
+    const [keys] = directories as [KeyDirectory];
+    const expiresAt = Date.now() + 200;
+    const { record, text } = made(keys, { expiresAt: new Date(expiresAt).toISOString() });
+    await keys.put(record);
+    expect(keys.find(text)).toEqual(record);
+    await waitFor(() => Date.now() > expiresAt, { what: 'the end of the key' });
+    expect(keys.find(text)).toBeUndefined();
+  });
+
   test.for([
     ['cannot be read', (record: KeyRecord) => ({ ...record, role: 'root' })],
     ['is under the name of another', (record: KeyRecord) => ({ ...record, id: 'another' })],

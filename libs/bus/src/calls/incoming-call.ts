@@ -30,8 +30,8 @@ export const ORPHANED_EVENT_RETRY_MS = 500;
 /** What the machine asks of its transport. */
 export interface IncomingCallPort {
   /**
-   * To the caller, in order: `accepted` and terminal frames with all before them at once, others at the
-   * end of this turn of the event loop at the latest. Throws when a terminal frame is too large.
+   * To the caller, in order, at the end of this turn of the event loop at the latest. Throws when a
+   * terminal frame is too large.
    */
   sendFrame(frame: CallFrame): void;
   /**

@@ -128,7 +128,20 @@ test('a message asks for its receiver in the name of a call that goes on', async
   b.send('end', 1);
   c.send('head', 1);
   await turn();
-  expect(messages.map(({ asking }) => asking)).toEqual(['a.1', undefined, 'c.1']);
+  expect(messages.map(({ asking }) => asking)).toEqual(['a.1', undefined, 'a.1']);
+});
+
+test('a call that goes on is told though another one asks', async () => {
+  const { open, messages } = opened();
+  const [a, b] = [open('a.1'), open('b.1')];
+  for (let count = 0; count < 2; count += 1) {
+    a.send('data', 1);
+    await turn();
+  }
+  a.send('data', 1);
+  b.send('end', 1);
+  await turn();
+  expect(messages.map(({ asking }) => asking)).toEqual(['a.1', undefined, 'a.1']);
 });
 
 test('all that waits leaves before the turn ends when it is asked to', () => {

@@ -122,9 +122,9 @@ export class FrameOutboxes<Address extends FrameAddress> {
   #sendCalls(calls: readonly (CallFrames & { readonly address: Address })[]): void {
     const [first] = calls;
     if (first === undefined) return;
-    const asking = calls.filter(({ frames }) => frames.some(asksForReceiver));
-    // One that has not ended is told more surely.
-    const told = asking.find(({ frames }) => !frames.some(isTerminal)) ?? asking[0];
+    const asking = calls.find(({ frames }) => frames.some(asksForReceiver));
+    // One that has ended is no longer there to be told, and the others with it.
+    const told = asking && (calls.find(({ frames }) => !frames.some(isTerminal)) ?? asking);
     const payload = encodeFrames(calls);
     this.#publish({ caller: first.address.caller, payload, asking: told?.address });
   }

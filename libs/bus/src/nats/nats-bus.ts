@@ -206,6 +206,8 @@ class NatsBus implements Bus {
 
   async #drain(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
+    // What waits for the end of the turn would find the connection closed.
+    this.#setup.turnEnd.run();
     await this.#recorder.flush();
     this.#provisioning.stop();
     await this.#keeper.close();

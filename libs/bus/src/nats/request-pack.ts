@@ -38,6 +38,8 @@ export class RequestPack implements InboxOwner, OverListener {
       this.#fail(new GatewayError('deadline_exceeded', 'A service did not answer in time.')),
     );
     for (const request of this.#requests) request.whenOver(this);
+    // Called off before they were sent, all of them.
+    if (this.#openCount === 0) return;
     try {
       const packed = this.#requests.map((request) => request.packed);
       const bytes = encodeRequests(packed, clock.now() + timeoutMs, timeoutMs);

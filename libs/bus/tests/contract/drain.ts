@@ -1,4 +1,9 @@
-import { inferenceEndpoint, modelsEndpoint, newRequestId } from '@gateway/protocol';
+import {
+  cacheStoreEndpoint,
+  inferenceEndpoint,
+  modelsEndpoint,
+  newRequestId,
+} from '@gateway/protocol';
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
 import type { Peers } from './bus-fixture.ts';
@@ -11,6 +16,7 @@ import {
   inferenceRequest,
   newProvider,
   rejection,
+  storeMessage,
 } from './sample-messages.ts';
 
 export function drainCases(peers: Peers): void {
@@ -87,6 +93,18 @@ export function drainCases(peers: Peers): void {
       release.resolve();
       for (const one of all) expect((await collect(one)).at(-1)?.type).toBe('end');
       await draining;
+    });
+
+    test('sends what was said in its last turn', async () => {
+      const heard: string[] = [];
+      const cache = await peers.connect('cache');
+      const hear = async ({ value }: { value: { key: string } }) => void heard.push(value.key);
+      await cache.receive(cacheStoreEndpoint, hear, { concurrencyMax: 10 });
+      const worker = await peers.connect('provider-worker');
+      const key = 'e'.repeat(64);
+      worker.send(cacheStoreEndpoint, { value: storeMessage(key) });
+      await worker.drain();
+      await waitFor(() => heard.includes(key), { what: 'the message' });
     });
 
     test('a drained bus has an outage and refuses', async () => {

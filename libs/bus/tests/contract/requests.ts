@@ -3,7 +3,6 @@ import {
   GatewayError,
   MESSAGE_BYTES_MAX,
   modelsEndpoint,
-  NO_USAGE,
   newRequestId,
   reserveEndpoint,
   type StoreMessage,
@@ -11,16 +10,11 @@ import {
 import { waitFor } from '@gateway/testing';
 import { describe, expect, test } from 'vitest';
 import type { Peers } from './bus-fixture.ts';
-import { newProvider, rejection } from './sample-messages.ts';
+import { newProvider, rejection, storeMessage } from './sample-messages.ts';
 
 const timeoutMs = 5_000;
 const ask = { value: { configurationRevision: 'r' } };
 const answer = { value: { models: [{ id: 'demo' }] } };
-
-function storeMessage(key: string): StoreMessage {
-  const entry = { contentType: 'text/plain', provider: 'p', model: 'm', usage: NO_USAGE };
-  return { tenant: 't', key, ttlSeconds: 1, entry: { ...entry, storedAt: 1 } };
-}
 
 export function requestCases(peers: Peers): void {
   describe('request and respond', () => {

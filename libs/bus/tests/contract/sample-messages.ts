@@ -12,6 +12,7 @@ import {
   NO_USAGE,
   newInstanceId,
   newRequestId,
+  type StoreMessage,
 } from '@gateway/protocol';
 import type { CallOptions, OutgoingCall, ReplyFrame } from '../../src/bus.ts';
 
@@ -138,4 +139,9 @@ export async function rejection(promise: Promise<unknown> | undefined): Promise<
     throw new Error('rejected with something else than a GatewayError', { cause: error });
   }
   throw new Error('did not reject');
+}
+
+export function storeMessage(key: string): StoreMessage {
+  const entry = { contentType: 'text/plain', provider: 'p', model: 'm', usage: NO_USAGE };
+  return { tenant: 't', key, ttlSeconds: 1, entry: { ...entry, storedAt: 1 } };
 }

@@ -48,3 +48,16 @@ test('gives out an event whose end is known by what follows', () => {
   expect(push(event('two'))).toBe(waits + event('two'));
   expect(read).toEqual(['none', 'one', 'two']);
 });
+
+test('reads on where an event has an empty text that nobody counts', () => {
+  const record = new AnswerRecord();
+  const read: string[] = [];
+  const events = new PassingEvents({ text: ['text'], padding: [] }, record, (one) => {
+    read.push(one.data ?? '');
+    events.expectAlike(one, 0);
+    return true;
+  });
+  for (const text of ['', 'not counted']) events.push(Buffer.from(event(text)));
+  expect(read).toHaveLength(2);
+  expect(record.outputCharacters).toBe(0);
+});

@@ -58,6 +58,8 @@ export class RepeatedEvent {
     const text = gaps?.filter(({ isText }) => isText) ?? [];
     const [only] = text;
     if (gaps === undefined || only === undefined || text.length > 1) return;
+    // Of an empty text nobody can tell whether it is the one that was counted.
+    if (characters === 0) return;
     // A carriage return at the end may be half of a line end.
     if (bytes.at(-1) !== LINE_FEED || charactersIn(bytes, only) !== characters) return;
     const starts = [0, ...gaps.map(({ end }) => end)];
