@@ -138,7 +138,7 @@ const RESTRICTED: readonly {
 }[] = [
   {
     what: 'subjects, streams and buckets',
-    pattern: /gateway\.v1|GATEWAY_EVENTS|GATEWAY_QUARANTINE|'gateway-(keys|configuration)'/,
+    pattern: /gateway\.v\d|GATEWAY_EVENTS|GATEWAY_QUARANTINE|'gateway-(keys|configuration)'/,
     allowed: /^libs\/protocol\//,
     instead: 'take the name from @gateway/protocol',
   },
