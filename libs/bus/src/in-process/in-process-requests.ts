@@ -12,6 +12,7 @@ import type {
   RespondOptions,
   Subscription,
 } from '../bus.ts';
+import { abortReason } from '../calls/abort-reason.ts';
 import type { Timer } from '../calls/clock.ts';
 import { WorkSlots } from '../calls/work-slots.ts';
 import { activeCarrier, outsideOfTraces, runInConsumerSpan } from '../trace-context.ts';
@@ -230,11 +231,6 @@ export class InProcessRequests {
 
 function tooLate(): GatewayError {
   return new GatewayError('deadline_exceeded', 'A service did not answer in time.');
-}
-
-function abortReason(signal: AbortSignal | undefined): GatewayError {
-  if (signal?.reason instanceof GatewayError) return signal.reason;
-  return new GatewayError('client_closed', 'The client closed the request.');
 }
 
 /** Leaves at once when drained, then waits for what was taken. */

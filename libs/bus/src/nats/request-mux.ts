@@ -5,10 +5,10 @@
 import { GatewayError, type Identity, subjects } from '@gateway/protocol';
 import { InFlightMap } from '@gateway/runtime';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
+import { abortReason } from '../calls/abort-reason.ts';
 import type { Clock } from '../calls/clock.ts';
 import type { ConnectionKeeper } from './connection-keeper.ts';
 import { isNoResponders } from './message-format.ts';
-import { abortReason } from './waiting-request.ts';
 
 export interface MuxRequest {
   readonly subject: string;

@@ -14,6 +14,7 @@ import type {
   RespondOptions,
   Subscription,
 } from '../bus.ts';
+import { abortReason } from '../calls/abort-reason.ts';
 import type { Clock } from '../calls/clock.ts';
 import { WorkSlots } from '../calls/work-slots.ts';
 import { runInConsumerSpan } from '../trace-context.ts';
@@ -34,7 +35,7 @@ import type { RequestMux } from './request-mux.ts';
 import { RequestPack } from './request-pack.ts';
 import type { TurnEnd } from './turn-end.ts';
 import { TurnPacks } from './turn-packs.ts';
-import { type AskedRequest, abortReason, WaitingRequest } from './waiting-request.ts';
+import { type AskedRequest, WaitingRequest } from './waiting-request.ts';
 
 /** Clocks of two machines may differ by this much before requests are taken for late ones. */
 const CLOCK_SKEW_MAX_MS = 250;

@@ -1,5 +1,6 @@
-import { type Check, GatewayError, toGatewayError } from '@gateway/protocol';
+import { type Check, type GatewayError, toGatewayError } from '@gateway/protocol';
 import type { Message } from '../bus.ts';
+import { abortReason } from '../calls/abort-reason.ts';
 import { checkedMessage, type PackedMessage } from './message-packs.ts';
 
 /** A request whatever its reply is, for those that carry it. */
@@ -84,9 +85,4 @@ export class WaitingRequest<Reply> implements AskedRequest {
     this.#listener?.requestIsOver();
     return true;
   }
-}
-
-export function abortReason(signal: AbortSignal | undefined): GatewayError {
-  if (signal?.reason instanceof GatewayError) return signal.reason;
-  return new GatewayError('client_closed', 'The client closed the request.');
 }
