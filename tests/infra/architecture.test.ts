@@ -21,7 +21,9 @@ test('every file that it names exists', () => {
 });
 
 test('its table of subjects is that of the code', () => {
-  const table = [...architecture.matchAll(/^\| `(gateway\.v\d\.[^`]+)` \|/gm)].map(([, one]) => one);
+  const table = [...architecture.matchAll(/^\| `(gateway\.v\d\.[^`]+)` \|/gm)].map(
+    ([, one]) => one,
+  );
   const reply = {
     ingress: '<ingress>',
     request: '<request>',
