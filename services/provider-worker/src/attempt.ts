@@ -54,6 +54,12 @@ export interface AttemptContext {
   readonly cutOff: CutOff;
 }
 
+/**
+ * How long before the deadline of the call a provider is out of time. Timers of both are up to some ticks
+ * late, and whoever reads the error is to be told that it was the provider.
+ */
+const LAST_WORD_MS = 50;
+
 const SPAN_OPERATIONS = {
   generate: 'chat',
   embed: 'embeddings',
@@ -246,7 +252,7 @@ class Attempt {
   /** The total covers all attempts, so earlier ones may have used some of it. */
   #timeouts(): Timeouts {
     const { timeouts } = this.#call.request;
-    const leftMs = Math.max(1, this.#call.deadlineAt - Date.now());
+    const leftMs = Math.max(1, this.#call.deadlineAt - LAST_WORD_MS - Date.now());
     return { ...timeouts, totalMs: Math.min(timeouts.totalMs, leftMs) };
   }
 

@@ -200,6 +200,17 @@ describe.each(VENDORS)('$provider', ({ provider, model }) => {
     await expectOneEvent(reply);
   });
 
+  test('that drips past the deadline of the request is out of time, not its caller', async () => {
+    const text = 'sim:drip=20ms;tokens=2000';
+    const reply = await worker.ask({ provider, model, text, stream: true, deadlineMs: 400 });
+    expect(reply.error).toMatchObject({
+      code: 'provider_timeout',
+      facts: { reason: 'total_timeout' },
+    });
+    expect((await closedCall(reply, 1_000)).ended).toBe('aborted-by-client');
+    await expectOneEvent(reply);
+  });
+
   test.each(['sim:cut=after:1;tokens=40', 'sim:malformed'])(
     '%s of a whole answer is a bad response',
     async (text) => {

@@ -50,6 +50,8 @@ export interface Question {
   readonly arrayStream?: boolean;
   readonly stateKey?: string;
   readonly timeouts?: Partial<Timeouts>;
+  /** From now to the deadline of the request. */
+  readonly deadlineMs?: number;
   readonly revision?: string;
   readonly cache?: InferenceRequest['cache'];
   /** Called for each piece of data; what it returns cancels the call. */
@@ -247,7 +249,7 @@ export async function ask(ingress: Bus, question: Question): Promise<Reply> {
   const call = ingress.call(
     inferenceEndpoint(question.provider),
     { value, body: bodyOf(question) },
-    { requestId, attempt: 1, deadlineAt: Date.now() + 20_000 },
+    { requestId, attempt: 1, deadlineAt: Date.now() + (question.deadlineMs ?? 20_000) },
   );
   const frames: string[] = [];
   let head: InferenceHead | undefined;
