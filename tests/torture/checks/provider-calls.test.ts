@@ -59,6 +59,26 @@ describe('2: a provider call is announced and on its row', () => {
     expect(violationsOf(historyOf(spoil))).toEqual([]);
   });
 
+  test('what is assumed of a lost worker may lack a call that it did not come to make', () => {
+    const kept = (assumed: boolean): Spoil =>
+      both(
+        withEntry({ status: 502, calls: [], contentLength: 0, end: 'refused' }),
+        withRow({ status: 502, ended: 'failed' }),
+        withAttempt({
+          ...{ upstreamStatus: null, upstreamRequestId: null, errorCode: 'worker_lost' },
+          ...{ usageSource: 'estimated', assumed },
+        }),
+        (story) => ({ ...story, calls: [] }),
+      );
+    const phantom = ['2 phantom: attempt 1 has no call'];
+    expect(violationsOf(historyOf(kept(true)))).toEqual(phantom);
+    const faults = [{ ...killedIngress, target: 'provider-worker-1' }];
+    expect(violationsOf(historyOf(kept(true), { faults }))).toEqual([]);
+    expect(violationsOf(historyOf(kept(false), { faults }))).toEqual(phantom);
+    const others = [{ ...killedIngress, target: 'cache-1' }];
+    expect(violationsOf(historyOf(kept(true), { faults: others }))).toEqual(phantom);
+  });
+
   test('an estimate may lack a call that a broken link to the provider kept', () => {
     const kept: Spoil = (story) => {
       const estimate = { upstreamStatus: null, upstreamRequestId: null, usageSource: 'estimated' };

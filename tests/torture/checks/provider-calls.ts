@@ -1,5 +1,5 @@
 /** Invariants 2 and 3: each provider call was announced before and is on its row, with its tokens. */
-import type { AttemptRow, ProviderCall, RequestRow, Violation } from '../history.ts';
+import type { AttemptRow, InjectedFault, ProviderCall, RequestRow, Violation } from '../history.ts';
 import type { HistoryIndex } from './history-index.ts';
 
 interface Pairing {
@@ -127,15 +127,19 @@ function checkRow(row: RequestRow, index: HistoryIndex, sums: Map<string, TokenS
 
 /**
  * A call of which nothing is known, or that was not made, or one that was sent and may have been paid
- * for: its connection broke before an answer, or nothing came through it.
+ * for: its connection broke before an answer, or nothing came through it. Or what the ingress assumes of
+ * a worker that took the call and was lost before it made it.
  */
 function mayLackCall(attempt: AttemptRow, { nonce }: RequestRow, index: HistoryIndex): boolean {
-  const { usageSource, upstreamStatus, errorCode } = attempt;
+  const { usageSource, upstreamStatus, errorCode, assumed } = attempt;
   if (upstreamStatus !== null) return false;
   if (usageSource !== 'estimated') return ['none', 'unknown'].includes(usageSource);
   if (errorCode === 'provider_unavailable') return true;
   const { sentAt = 0, endedAt = 0 } = index.entryOf.get(nonce) ?? {};
-  return index.disturbed(sentAt, endedAt, ({ kind }) => kind.endsWith(' of provider'));
+  const isReason = ({ kind, target }: InjectedFault) =>
+    kind.endsWith(' of provider') ||
+    (assumed && (target === 'nats' || target.startsWith('provider-worker')));
+  return index.disturbed(sentAt, endedAt, isReason);
 }
 
 function sumsOf(sums: Map<string, TokenSums>, { tenant }: RequestRow, model: string): TokenSums {
