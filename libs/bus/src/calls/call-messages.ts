@@ -27,7 +27,8 @@ export interface CallOpening {
   readonly attempt: number;
   readonly deadlineAt: number;
   /**
-   * Milliseconds since 1970; taking the call later is refused, since the caller has given up on it.
+   * Milliseconds since 1970. From then on taking the call is refused, since the caller has given up on
+   * it: its own timer is started later than this was said.
    */
   readonly acceptBy: number;
   /** Bytes of data that may be sent before the first credit. */

@@ -62,7 +62,7 @@ export class CallServer<Request, Head> {
     }
     const now = clock.now();
     // The caller has given up on it and answered its client, so nobody would read a frame.
-    if (now > opening.acceptBy || now > opening.deadlineAt) return;
+    if (now >= opening.acceptBy || now >= opening.deadlineAt) return;
     if (!this.#slots.run(() => this.#run(arrival))) this.#refuse(arrival);
   }
 

@@ -152,7 +152,7 @@ export class IncomingCallMachine<Request, Head> implements IncomingCall<Request,
   accept(): void {
     if (this.#stopReason !== undefined) throw this.#stopReason;
     if (this.#phase !== 'offered') throw misuse(`accept() in phase ${this.#phase}`);
-    if (this.#setup.clock.now() > this.#setup.opening.acceptBy) {
+    if (this.#setup.clock.now() >= this.#setup.opening.acceptBy) {
       throw new GatewayError('deadline_exceeded', 'The request was delivered too late.');
     }
     this.#phase = 'accepted';

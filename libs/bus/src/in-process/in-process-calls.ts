@@ -53,6 +53,7 @@ export class InProcessCalls implements CallParts {
   ): OutgoingCall<Head> {
     const { clock, turns, inspect } = this.hub;
     inspect(value);
+    const acceptBy = clock.now() + ACCEPT_TIMEOUT_MS;
     const windowBytes = this.#windows.open();
     const port = new CallerPort(requestId, this);
     const call = new OutgoingCallMachine<Head>({
@@ -66,7 +67,6 @@ export class InProcessCalls implements CallParts {
       port,
     });
     port.open(call as OutgoingCallMachine<unknown>);
-    const acceptBy = clock.now() + ACCEPT_TIMEOUT_MS;
     const caller = this.#identity.instance;
     const { subject } = endpoint;
     const opening = { requestId, attempt, deadlineAt, acceptBy, windowBytes, caller, handBacks: 0 };

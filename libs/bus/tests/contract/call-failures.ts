@@ -87,15 +87,18 @@ export function callFailureCases(peers: Peers): void {
     test('a call not accepted in time ends, and accepting it later is refused', async () => {
       const late = Promise.withResolvers<GatewayError>();
       const proceed = Promise.withResolvers<void>();
+      let offered = 0;
       const { call } = await servedBy(peers, async (incoming) => {
+        offered += 1;
         await proceed.promise;
-        late.resolve(await rejection(Promise.resolve().then(() => incoming.accept())));
+        late.resolve(rejection(Promise.resolve().then(() => incoming.accept())));
       });
       const startedAt = performance.now();
       const frames = await collect(call(newRequestId()));
       expect(performance.now() - startedAt).toBeGreaterThanOrEqual(ACCEPT_TIMEOUT_MS);
       expect(frames).toHaveLength(1);
       expect(errorOf(frames).code).toBe('worker_lost');
+      expect(offered).toBe(1);
       proceed.resolve();
       expect((await late.promise).code).toBe('deadline_exceeded');
     });
