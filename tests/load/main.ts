@@ -20,11 +20,12 @@ const QUICK_TIME_FACTOR = 0.4;
 const help = `Usage: npm run bench -- [--quick] [--rounds ${ROUNDS}] [--systems A,B] [--pieces A,B]
          [--output .data/bench.json] [--document] [--profile DIR]
 
-Measures the embedded gateway and the stack beside Portkey's gateway and a bare proxy: CPU, latency,
+Measures the embedded gateway and the stack beside Portkey's gateway and bare proxies: CPU, latency,
 peak, memory. Nothing else should run on the machine. Everything takes about 16 minutes, --quick
 about 4.
 
-  --quick      one short round of the loads, without tracing, keys, starts and the synced stack
+  --quick      one short round of the loads, without tracing, keys, starts, the synced stack
+               and the bare bus
   --rounds     how often each system is measured; the table has the medians
   --systems    of ${SYSTEM_NAMES.join(', ')}
   --pieces     of ${PIECES.join(', ')}

@@ -23,6 +23,7 @@ import { absoluteTargets, isReached, ratioTargets, type Target } from './targets
 const TITLES: Readonly<Record<SystemName, string>> = {
   direct: 'no gateway',
   bare: 'bare proxy',
+  'bare-bus': 'bare bus',
   embedded: 'embedded',
   stack: 'stack',
   'stack-synced': 'stack, synced',

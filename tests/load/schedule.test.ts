@@ -11,7 +11,7 @@ test('systems take turns, and what is stable or slow is in the last rounds', () 
   expect(said(everything)).toEqual([
     ...['1 direct plain', '1 embedded plain', '1 stack plain', '1 portkey plain'],
     ...['2 direct plain', '2 embedded plain', '2 stack plain', '2 stack-synced plain'],
-    ...['2 portkey plain', '3 direct plain', '3 bare plain'],
+    ...['2 portkey plain', '3 direct plain', '3 bare plain', '3 bare-bus plain'],
     ...['3 embedded plain', '3 embedded traced-1', '3 embedded traced-100', '3 embedded keys'],
     ...['3 stack plain', '3 stack traced-1', '3 stack traced-100', '3 stack keys'],
     ...['3 stack-synced plain', '3 portkey plain'],

@@ -29,6 +29,7 @@ const ROUNDS_OF_PIECE: Readonly<Partial<Record<Piece, number>>> = {
 };
 const ROUNDS_OF_SYSTEM: Readonly<Partial<Record<SystemName, number>>> = {
   bare: 1,
+  'bare-bus': 1,
   'stack-synced': 2,
 };
 

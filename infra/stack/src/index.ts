@@ -1,6 +1,7 @@
 export { loadSecrets, type StackSecrets } from './secrets.ts';
 export { withoutSecretsOfOthers } from './secrets-of-others.ts';
 export {
+  goRuntime,
   type ServerAddresses,
   type StackServers,
   serviceEnvironment,

@@ -55,7 +55,7 @@ export async function startServers(options: StackServersOptions): Promise<StackS
  *
  * @see https://pkg.go.dev/runtime#hdr-Environment_Variables
  */
-function goRuntime(): Record<string, string> {
+export function goRuntime(): Record<string, string> {
   const processors = Math.max(1, Math.floor(availableParallelism() / 2));
   return { GOMAXPROCS: String(processors), GOGC: '400', GOMEMLIMIT: '1GiB' };
 }

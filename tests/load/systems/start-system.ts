@@ -1,3 +1,4 @@
+import { startBareBus } from './bare-bus.ts';
 import { startBareProxy } from './bare-proxy.ts';
 import { startEmbedded } from './embedded.ts';
 import { startPortkey } from './portkey.ts';
@@ -19,6 +20,8 @@ export async function startSystem(
       };
     case 'bare':
       return startBareProxy(options);
+    case 'bare-bus':
+      return startBareBus(options);
     case 'embedded':
       return startEmbedded(options);
     case 'portkey':

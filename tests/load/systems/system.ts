@@ -5,13 +5,16 @@ import { waitFor } from '@gateway/testing';
 export const SYSTEM_NAMES = [
   'direct',
   'bare',
+  'bare-bus',
   'embedded',
   'stack',
   'stack-synced',
   'portkey',
 ] as const;
 
-/** `stack-synced`: NATS syncs each event to the disk before it acknowledges it. */
+/**
+ * `bare`, `bare-bus`: proxies that do nothing else. `stack-synced`: NATS syncs each event to the disk before it acknowledges it.
+ */
 export type SystemName = (typeof SYSTEM_NAMES)[number];
 
 export interface SystemOptions {
