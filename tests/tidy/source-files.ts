@@ -46,10 +46,10 @@ export function projectOf(path: string): string {
 /** The file that an import leads to, or undefined where it leaves the repository's sources. */
 export function resolveImport(from: string, specifier: string): string | undefined {
   if (specifier.startsWith('.')) return normalize(join(dirname(from), specifier));
-  const name = /^@gateway\/([a-z-]+)$/.exec(specifier)?.[1];
+  const [, name, entry = 'index'] = /^@gateway\/([a-z-]+)(?:\/([a-z-]+))?$/.exec(specifier) ?? [];
   if (name === undefined) return undefined;
   return ['libs', 'services', 'infra']
-    .map((folder) => `${folder}/${name}/src/index.ts`)
+    .map((folder) => `${folder}/${name}/src/${entry}.ts`)
     .find((path) => existsSync(join(repositoryRoot, path)));
 }
 

@@ -1,8 +1,8 @@
 import { runService } from '@gateway/runtime';
+import { shrinkHeap } from '@gateway/runtime/shrink-heap';
 import { startAllInOne } from './all-in-one.ts';
 import { readSettings } from './config.ts';
 import { greeting } from './greeting.ts';
-import { shrinkHeap } from './shrink-heap.ts';
 
 await runService({
   name: 'all-in-one',

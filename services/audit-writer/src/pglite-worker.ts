@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { shrinkHeap } from '@gateway/runtime/shrink-heap';
 import { beginWithCopies } from './copy-messages.ts';
 import type { Statement } from './database.ts';
 
@@ -50,13 +51,10 @@ export function openDirectory(directory: string): Promise<PGlite> {
   });
 }
 
-/**
- * Gives back the garbage of the opening, 5 MB that this thread's heap would otherwise keep; it collects
- * too little later to notice. Only where Node's `--expose-gc` allows it, as `infra/npm/run.mjs` does.
- */
+/** This thread collects too little later to notice what the opening has left. */
 async function openShrunk(directory: string): Promise<PGlite> {
   const database = await openDirectory(directory);
-  await globalThis.gc?.({ type: 'major', execution: 'async', flavor: 'last-resort' });
+  await shrinkHeap();
   return database;
 }
 

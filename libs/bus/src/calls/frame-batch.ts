@@ -1,9 +1,5 @@
-import {
-  FRAME_PAYLOAD_BYTES_MAX,
-  FRAME_PREFIX_BYTES,
-  FRAMES_MESSAGE_BYTES_MAX,
-  type Frame,
-} from '@gateway/protocol';
+import { FRAME_PREFIX_BYTES, FRAMES_MESSAGE_BYTES_MAX, type Frame } from '@gateway/protocol';
+import { GrowingData } from './growing-data.ts';
 
 const NOTHING: readonly Frame[] = [];
 
@@ -11,9 +7,8 @@ const NOTHING: readonly Frame[] = [];
 export class FrameBatch {
   #frames: Frame[] = [];
   #bytes = 0;
-  /** The payload of the last frame, where that is data in several pieces. */
-  #pieces: Uint8Array[] = [];
-  #dataBytes = 0;
+  /** Of the last frame. */
+  readonly #data = new GrowingData();
 
   get isEmpty(): boolean {
     return this.#frames.length === 0;
@@ -26,10 +21,10 @@ export class FrameBatch {
   }
 
   add(frame: Frame): void {
-    this.#joinPieces();
+    this.#finishLast();
     this.#frames.push(frame);
     this.#bytes += FRAME_PREFIX_BYTES + frame.payload.length;
-    this.#dataBytes = frame.type === 'data' ? frame.payload.length : FRAME_PAYLOAD_BYTES_MAX;
+    this.#data.begin(frame.type === 'data' ? frame.payload : undefined);
   }
 
   /**
@@ -37,13 +32,8 @@ export class FrameBatch {
    * room for them.
    */
   extend(bytes: Uint8Array): boolean {
-    const last = this.#frames.at(-1);
-    if (last === undefined || this.#dataBytes + bytes.length > FRAME_PAYLOAD_BYTES_MAX)
-      return false;
     if (this.#bytes + bytes.length > FRAMES_MESSAGE_BYTES_MAX) return false;
-    if (this.#pieces.length === 0) this.#pieces.push(last.payload);
-    this.#pieces.push(bytes);
-    this.#dataBytes += bytes.length;
+    if (!this.#data.extend(bytes)) return false;
     this.#bytes += bytes.length;
     return true;
   }
@@ -51,17 +41,18 @@ export class FrameBatch {
   /** What waits, in order. Nothing waits any more. */
   take(): readonly Frame[] {
     if (this.isEmpty) return NOTHING;
-    this.#joinPieces();
+    this.#finishLast();
+    this.#data.begin(undefined);
     const frames = this.#frames;
     this.#frames = [];
     this.#bytes = 0;
     return frames;
   }
 
-  #joinPieces(): void {
+  #finishLast(): void {
+    const payload = this.#data.joined();
     const last = this.#frames.at(-1);
-    if (this.#pieces.length === 0 || last === undefined) return;
-    this.#frames[this.#frames.length - 1] = { ...last, payload: Buffer.concat(this.#pieces) };
-    this.#pieces = [];
+    if (payload === undefined || last === undefined) return;
+    this.#frames[this.#frames.length - 1] = { ...last, payload };
   }
 }
