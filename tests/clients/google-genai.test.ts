@@ -113,6 +113,7 @@ const genai: Client = {
   open: (options) => new GeminiSession(open(options)),
   errors: { 400: ApiError, 401: ApiError, 404: ApiError, 429: ApiError, 502: ApiError },
   statusOf: statusProperty,
+  // By default it never asks again.
   triesWhenTold: 1,
   waitsWhenLimited: false,
   overloadedStatus: 503,
