@@ -9,14 +9,24 @@ const FILE = '.cache/install.pid';
 const POLL_MS = 200;
 
 /**
- * Runs the work while no other process does, and waits for another one at most so many milliseconds.
- * A process that died holds nothing. Throws when the wait was too long.
+ * Runs the work while no other process does, and waits for another one at most so many milliseconds,
+ * which it says. A process that died holds nothing. Throws when the wait was too long.
  */
 export function withInstallLock(root, waitMaxMs, work) {
   const file = join(root, FILE);
   mkdirSync(join(root, '.cache'), { recursive: true });
   const deadlineMs = Date.now() + waitMaxMs;
+  let said;
   while (!take(file)) {
+    const holder = holderOf(file);
+    if (holder !== undefined && !isAlive(holder)) {
+      rmSync(file, { force: true });
+      continue;
+    }
+    if (holder !== undefined && holder !== said) {
+      process.stdout.write(`Waiting for process ${holder}, which installs the packages\n`);
+      said = holder;
+    }
     if (Date.now() > deadlineMs) {
       throw new Error(`Another install has not ended. If there is none, remove ${file}.`);
     }
@@ -35,16 +45,23 @@ function take(file) {
     return true;
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
+    return false;
   }
-  if (!isHeld(file)) rmSync(file, { force: true });
-  return false;
 }
 
-function isHeld(file) {
+/** Undefined where the file is gone, or is being written at this moment. */
+function holderOf(file) {
   try {
-    // A file without a number is being written at this moment.
     const holder = Number(readFileSync(file, 'utf8'));
-    if (holder > 0) process.kill(holder, 0);
+    return holder > 0 ? holder : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
     return true;
   } catch (error) {
     return error.code === 'EPERM';

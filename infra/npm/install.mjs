@@ -7,6 +7,10 @@
  *
  * What is installed is read from the record that npm keeps of it, so that an install made by hand
  * counts too. An install with the development packages serves for production and is kept complete.
+ *
+ * Other processes may start or run on the packages meanwhile, and nobody waits for those. So what is
+ * there in its locked version stays: `npm ci`, which removes everything first, is for a folder without
+ * packages, or with broken ones.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
@@ -60,18 +64,25 @@ function isInstalled(directory, wanted, installed, production) {
   });
 }
 
-function install(directory, production) {
-  process.stdout.write('Installing packages (once, and after each change of the lockfile)\n');
-  const mode = production ? '--omit=dev' : '--include=dev';
+/** Whether the packages of the record are there. */
+function isWhole(directory, installed) {
+  const paths = Object.keys(installed).filter((path) => path.includes('node_modules/'));
+  return (
+    paths.length > 0 && paths.every((path) => existsSync(join(directory, path, 'package.json')))
+  );
+}
+
+function runNpm(directory, ...command) {
   // The level hides the engine warnings of an older Node, which does not run the sources.
-  const npm = spawnSync('npm', ['ci', mode, '--loglevel=error', '--no-audit', '--no-fund'], {
+  const npm = spawnSync('npm', [...command, '--loglevel=error', '--no-audit', '--no-fund'], {
     cwd: directory,
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: INSTALL_TIMEOUT_MS,
     shell: process.platform === 'win32',
   });
   if (npm.error !== undefined) fail(`npm could not be run: ${npm.error.message}`);
-  if (npm.status !== 0) fail('npm ci failed; see its messages above.', npm.status ?? 1);
+  const name = `npm ${command[0]}`;
+  if (npm.status !== 0) fail(`${name} failed; see its messages above.`, npm.status ?? 1);
 }
 
 function checkNodeOfSources(pinned) {
@@ -107,8 +118,15 @@ function ensurePackages(directory, production) {
     withInstallLock(root, INSTALL_TIMEOUT_MS, () => {
       const installed = missing();
       if (installed === undefined) return;
+      process.stdout.write('Installing packages (once, and after each change of the lockfile)\n');
       const hasDevelopment = Object.values(installed).some((entry) => entry.dev === true);
-      install(directory, production && !hasDevelopment);
+      const mode = production && !hasDevelopment ? '--omit=dev' : '--include=dev';
+      if (isWhole(directory, installed)) {
+        linkPinnedNode(directory);
+        runNpm(directory, 'install', '--no-save', mode);
+        if (missing() === undefined) return;
+      }
+      runNpm(directory, 'ci', mode);
     });
   } catch (error) {
     fail(error.message, 1);

@@ -25,7 +25,10 @@ export function pinnedNode(root) {
   return existsSync(file) ? realpathSync(file) : undefined;
 }
 
-/** Puts back the link, by which npm's scripts find their `node`. */
+/**
+ * Puts back the link, which npm's scripts find their `node` by, and without which npm 10 would replace
+ * the package the next time.
+ */
 export function linkPinnedNode(root) {
   const path = NODE_PATHS[`${process.platform}-${process.arch}`];
   const link = join(root, 'node_modules/.bin/node');

@@ -2,9 +2,20 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { repositoryRoot } from '@gateway/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NODE_PATHS } from '../../infra/npm/pinned-node.mjs';
@@ -21,12 +32,16 @@ const LOCKED = {
 const { 'node_modules/b': _development, ...PRODUCTION } = LOCKED;
 const STALE = { ...LOCKED, 'node_modules/a': { version: '0.9.0', integrity: 'sha512-a' } };
 
-/** Installs as little as counts as installed. */
+/** Installs as little as counts as installed; `npm ci` removes what there was, as the real one does. */
 const INSTALLING_NPM = `
+[ "$1" = ci ] && rm -rf node_modules
 for path in @gateway/one a b of-another-platform; do
+  [ -e node_modules/$path/package.json ] && continue
   mkdir -p node_modules/$path && echo '{}' > node_modules/$path/package.json
 done
 cp package-lock.json node_modules/.package-lock.json`;
+
+const SAID_MS_MAX = 10_000;
 
 let root: string;
 
@@ -36,7 +51,7 @@ beforeEach(async () => {
   await mkdir(join(root, 'infra/npm'), { recursive: true });
   await cp(join(repositoryRoot, 'infra/npm'), join(root, 'infra/npm'), { recursive: true });
   await writeFile(join(root, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
-  await writeNpm('exit 0');
+  await writeNpm(INSTALLING_NPM);
 });
 afterEach(() => rm(root, { recursive: true }));
 
@@ -68,22 +83,52 @@ async function calls(): Promise<string[]> {
 }
 
 test.each([
-  { name: 'nothing', installed: undefined, flags: [], mode: '--include=dev' },
-  { name: 'nothing', installed: undefined, flags: ['--production'], mode: '--omit=dev' },
-  { name: 'another version', installed: STALE, flags: [], mode: '--include=dev' },
-  { name: 'a production install', installed: PRODUCTION, flags: [], mode: '--include=dev' },
+  { name: 'nothing', installed: undefined, flags: [], call: 'ci --include=dev' },
+  { name: 'nothing', installed: undefined, flags: ['--production'], call: 'ci --omit=dev' },
+  { name: 'another version', installed: STALE, flags: [], call: 'install --no-save --include=dev' },
+  {
+    name: 'a production install',
+    installed: PRODUCTION,
+    flags: [],
+    call: 'install --no-save --include=dev',
+  },
+  {
+    name: 'a stale production install',
+    installed: { ...PRODUCTION, 'node_modules/a': STALE['node_modules/a'] },
+    flags: ['--production'],
+    call: 'install --no-save --omit=dev',
+  },
   {
     name: 'a stale install with development packages',
     installed: STALE,
     flags: ['--production'],
-    mode: '--include=dev',
+    call: 'install --no-save --include=dev',
   },
-])('with $name and $flags installs with $mode', async ({ installed, flags, mode }) => {
+])('with $name and $flags calls npm $call', async ({ installed, flags, call }) => {
   if (installed !== undefined) await haveInstalled(installed);
   const { status, stdout } = run(...flags);
   expect(status).toBe(0);
   expect(stdout.trim().split('\n')).toHaveLength(1);
-  expect(await calls()).toEqual([expect.stringMatching(new RegExp(`^ci ${mode} `))]);
+  expect(await calls()).toEqual([expect.stringMatching(new RegExp(`^${call} `))]);
+});
+
+test('adds the development packages to those that a gateway may be running on', async () => {
+  await haveInstalled(PRODUCTION);
+  const inode = async () => (await stat(join(root, 'node_modules/a/package.json'))).ino;
+  const before = await inode();
+  expect(run().status).toBe(0);
+  expect(await inode()).toBe(before);
+  expect(existsSync(join(root, 'node_modules/b/package.json'))).toBe(true);
+});
+
+test('installs anew where adding did not lead to what is locked', async () => {
+  await haveInstalled(PRODUCTION);
+  await writeNpm(`[ "$1" = ci ] || exit 0\n${INSTALLING_NPM}`);
+  expect(run().status).toBe(0);
+  expect(await calls()).toEqual([
+    expect.stringMatching(/^install --no-save /),
+    expect.stringMatching(/^ci /),
+  ]);
 });
 
 test.each([
@@ -107,7 +152,7 @@ test('installs again where a package of the record is not there', async () => {
 describe('while another install runs', () => {
   const lock = () => join(root, '.cache/install.pid');
 
-  test('waits, and does not repeat what the other one has done', async () => {
+  test('waits, says for whom, and does not repeat what the other one has done', async () => {
     const other = spawn('sleep', ['60']);
     await mkdir(join(root, '.cache'));
     await writeFile(lock(), String(other.pid));
@@ -115,6 +160,9 @@ describe('while another install runs', () => {
       env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
     });
     const ended = once(child, 'exit');
+    const lines = createInterface({ input: child.stdout });
+    const [line] = await once(lines, 'line', { signal: AbortSignal.timeout(SAID_MS_MAX) });
+    expect(line).toBe(`Waiting for process ${other.pid}, which installs the packages`);
     await haveInstalled(LOCKED);
     other.kill();
     expect(await ended).toEqual([0, null]);
@@ -159,6 +207,14 @@ describe('the Node of the packages', () => {
     const { stdout } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
     expect(stdout).toBe(await realpath(join(root, own)));
     expect(await realpath(link())).toBe(stdout);
+  });
+
+  test('is linked when npm adds packages to it, since npm 10 would replace it without', async () => {
+    await haveInstalled(PRODUCTION);
+    await mkdir(join(root, dirname(own)), { recursive: true });
+    await cp(process.execPath, join(root, own));
+    await writeNpm(`[ -x node_modules/.bin/node ] || exit 3\n${INSTALLING_NPM}`);
+    expect(run().status).toBe(0);
   });
 });
 
