@@ -2,7 +2,10 @@
  * What `npm start` and its like call: installs the packages when they are missing, then runs a file of
  * the sources on the Node that was installed with them.
  *
- *   node infra/npm/run.mjs [--production] FILE [argument…]
+ *   node infra/npm/run.mjs [--production | --gateway] FILE [argument…]
+ *
+ * `--production` does without the packages for development. So does `--gateway`, and it gives the file
+ * the settings that keep its memory small.
  *
  * Not npm's `pre` scripts: npm skips those where `ignore-scripts` is set, as it is here. The file takes
  * the place of this process, with the flags and the environment that it needs from its start. Where
@@ -33,7 +36,8 @@ function runBelow(command, commandArguments) {
 }
 
 const commandArguments = process.argv.slice(2);
-const isProduction = commandArguments[0] === '--production';
+const isGateway = commandArguments[0] === '--gateway';
+const isProduction = isGateway || commandArguments[0] === '--production';
 if (isProduction) commandArguments.shift();
 const [file = '', ...rest] = commandArguments;
 const path = resolve(file);
@@ -42,12 +46,12 @@ const shellWatch = new URL('end-with-shell.mjs', import.meta.url).href;
 const compileCache = join(root, 'node_modules/.cache/node-compile-cache');
 const node = ensureInstalled(isProduction);
 if (process.execve !== undefined && process.platform !== 'win32') {
-  const flags = [...process.execArgv, ...(isProduction ? MEMORY_FLAGS : [])];
+  const flags = [...process.execArgv, ...(isGateway ? MEMORY_FLAGS : [])];
   if (watchesShell) flags.push('--import', shellWatch);
   const environment = {
     // Saves compiling, and taking the types away, on every start but the first.
     NODE_COMPILE_CACHE: compileCache,
-    ...(isProduction && MEMORY_ENVIRONMENT),
+    ...(isGateway && MEMORY_ENVIRONMENT),
     ...process.env,
   };
   process.execve(node, [node, ...flags, path, ...rest], environment);

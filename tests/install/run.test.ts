@@ -45,7 +45,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-const RUN = ['infra/npm/run.mjs', '--production', 'program.mjs', 'one', '--two'] as const;
+const RUN = ['infra/npm/run.mjs', '--gateway', 'program.mjs', 'one', '--two'] as const;
 
 function start(command: string, commandArguments: readonly string[], variables = {}) {
   const child = spawn(command, commandArguments, {
@@ -78,8 +78,8 @@ test('gives its place to the file, with its arguments and its exit code', async 
 
 test('keeps the flags and settings that it was given, and adds none to what is no gateway', async () => {
   await symlink(process.execPath, join(root, PINNED));
-  const [script, _production, ...rest] = RUN;
-  const own = start(process.execPath, ['--no-warnings', script, ...rest]);
+  const [script, _gateway, ...rest] = RUN;
+  const own = start(process.execPath, ['--no-warnings', script, '--production', ...rest]);
   expect(await own.line(0)).toMatchObject({ flags: ['--no-warnings'] });
   expect(await own.line(0)).not.toHaveProperty('MALLOC_ARENA_MAX');
   own.child.kill('SIGTERM');
@@ -134,6 +134,13 @@ test('ends when the shell that npm started is ended', async () => {
   await line(0);
   child.kill('SIGKILL');
   expect(await line(1)).toEqual({ ended: true });
+});
+
+test('what is not for development runs on the same packages', () => {
+  const { scripts } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8'));
+  expect(scripts.start).toMatch(/^node infra\/npm\/run.mjs --gateway /);
+  expect(scripts.stack).toMatch(/^node infra\/npm\/run.mjs --production /);
+  expect(scripts.simulator).toMatch(/^node infra\/npm\/run.mjs --production /);
 });
 
 test('no command relies on scripts that npm leaves out where ignore-scripts is set', () => {

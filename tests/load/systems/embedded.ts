@@ -31,7 +31,7 @@ export async function startEmbedded(options: SystemOptions): Promise<EmbeddedSys
   const gateway = resources.use(
     await startLoggedProcess({
       command: process.execPath,
-      arguments: ['infra/npm/run.mjs', '--production', 'services/all-in-one/src/main.ts'],
+      arguments: ['infra/npm/run.mjs', '--gateway', 'services/all-in-one/src/main.ts'],
       environment: {
         ...inheritedEnvironment(),
         ...gatewaySettings(options),
