@@ -1,5 +1,7 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NodeProcess, startNodeProcess } from '@gateway/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -15,11 +17,12 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 /** No key of any provider, no key of ours, nothing but ports that are free. */
-function start(): NodeProcess {
+function start(settings: Record<string, string> = {}): NodeProcess {
   const environment = {
     GATEWAY_DATA_DIR: directory,
     GATEWAY_PORT: '0',
     GATEWAY_METRICS_PORT: '0',
+    ...settings,
   };
   return startNodeProcess({ script: ALL_IN_ONE, environment });
 }
@@ -27,6 +30,11 @@ function start(): NodeProcess {
 async function addressOf(gateway: NodeProcess): Promise<string> {
   const [, address = ''] = await gateway.waitForLine(/^The gateway answers at (\S+)$/);
   return address;
+}
+
+/** What it wrote for people, and what it logged as fatal. */
+function saidTo({ lines }: NodeProcess): readonly string[] {
+  return lines.filter((line) => !line.startsWith('{') || line.includes('"level":"fatal"'));
 }
 
 let clientKey = '';
@@ -87,15 +95,41 @@ test('a later start prints no key and knows those of the first', async () => {
   expect(gateway.lines.join('\n')).not.toContain('gw_');
 });
 
-test('a second process on the same data is refused and says why', async () => {
+test('a second process on the same data is refused in one line that says why', async () => {
   await using first = start();
   const baseUrl = await addressOf(first);
   await using second = start();
   expect(await second.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
-  expect(second.lines.join('\n')).toContain(`${directory} is in use by process ${first.pid} `);
+  expect(saidTo(second)).toEqual([
+    `all-in-one cannot start: ${directory} is in use by process ${first.pid} on ${hostname()}. ` +
+      'Stop that process, or set GATEWAY_DATA_DIR to another directory.',
+  ]);
   // The first one is none the worse for it.
   const models = await Array.fromAsync(openaiClient({ baseUrl, clientKey }).models.list());
   expect(models.length).toBeGreaterThan(0);
+});
+
+test('a port that is in use is said in one line', async () => {
+  await using other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await using gateway = start({ GATEWAY_PORT: String(port) });
+  expect(await gateway.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
+  expect(saidTo(gateway)).toEqual([
+    `all-in-one cannot start: 127.0.0.1:${port} is in use by another process, perhaps another ` +
+      'gateway. Stop that process, or set GATEWAY_PORT to another port.',
+  ]);
+});
+
+test('a data directory that cannot be made is said in one line', async () => {
+  const file = join(directory, 'file');
+  await writeFile(file, '');
+  await using gateway = start({ GATEWAY_DATA_DIR: join(file, 'data') });
+  expect(await gateway.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
+  expect(saidTo(gateway)).toEqual([
+    `all-in-one cannot start: ${file}/data cannot be made (ENOTDIR). ` +
+      'Set GATEWAY_DATA_DIR to a directory that can be written.',
+  ]);
 });
 
 test('a provider without a key is refused clearly', async () => {

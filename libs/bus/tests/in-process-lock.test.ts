@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { StartError } from '@gateway/runtime';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lockDirectory } from '../src/log/directory-lock.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
@@ -21,7 +24,12 @@ describe('lockDirectory', () => {
     const directory = await temporaryDirectory();
     const { child, said } = await startHolder(directory);
     expect(said).toBe('locked');
-    await expect(lockDirectory(directory)).rejects.toThrow(`in use by process ${child.pid} on`);
+    await expect(lockDirectory(directory, 'THE_DIRECTORY')).rejects.toEqual(
+      new StartError(
+        `${directory} is in use by process ${child.pid} on ${hostname()}. ` +
+          'Stop that process, or set THE_DIRECTORY to another directory.',
+      ),
+    );
     expect((await startHolder(directory)).said).toContain(`in use by process ${child.pid} on`);
   });
 
@@ -30,16 +38,28 @@ describe('lockDirectory', () => {
     const { child } = await startHolder(directory);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    await using _lock = await lockDirectory(directory);
+    await using _lock = await lockDirectory(directory, 'THE_DIRECTORY');
     expect((await startHolder(directory)).said).toContain(`in use by process ${process.pid} on`);
+  });
+
+  test('says that the directory cannot be made', async () => {
+    const file = join(await temporaryDirectory(), 'file');
+    await writeFile(file, '');
+    await expect(lockDirectory(join(file, 'in'), 'THE_DIRECTORY')).rejects.toEqual(
+      new StartError(
+        `${file}/in cannot be made (ENOTDIR). Set THE_DIRECTORY to a directory that can be written.`,
+      ),
+    );
   });
 
   test('is refused inside the same process, and free after its release', async () => {
     const directory = join(await temporaryDirectory(), 'made', 'here');
-    const lock = await lockDirectory(directory);
-    await expect(lockDirectory(directory)).rejects.toThrow(`in use by process ${process.pid} on`);
+    const lock = await lockDirectory(directory, 'THE_DIRECTORY');
+    await expect(lockDirectory(directory, 'THE_DIRECTORY')).rejects.toThrow(
+      `in use by process ${process.pid} on`,
+    );
     await lock[Symbol.asyncDispose]();
     await lock[Symbol.asyncDispose]();
-    await using _again = await lockDirectory(directory);
+    await using _again = await lockDirectory(directory, 'THE_DIRECTORY');
   });
 });

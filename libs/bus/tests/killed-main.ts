@@ -64,7 +64,7 @@ async function fillDisk(): Promise<void> {
 
 async function holdLock(): Promise<void> {
   try {
-    await lockDirectory(directory);
+    await lockDirectory(directory, 'GATEWAY_DATA_DIR');
     say('locked');
     setInterval(() => {}, 60_000);
   } catch (error) {

@@ -9,10 +9,11 @@ import {
 } from '@gateway/telemetry';
 import manifest from '../package.json' with { type: 'json' };
 import { type Health, HealthChecks } from './health.ts';
-import { startOperationsServer } from './operations-server.ts';
+import { type OperationsServer, startOperationsServer } from './operations-server.ts';
 import { type ProcessSettings, readProcessSettings } from './process-settings.ts';
 import { readAllSettings, SettingsError } from './settings.ts';
 import type { Environment } from './settings-fields.ts';
+import { listenError, StartError } from './start-error.ts';
 
 /** EX_CONFIG of sysexits.h. */
 const EXIT_WRONG_SETTINGS = 78;
@@ -50,7 +51,10 @@ export type ServiceDefinition<Settings> = {
   readonly name: string;
   /** Throws a `SettingsError` with every problem. */
   readonly readSettings: (environment: Environment) => Settings;
-  /** Resolves when the service works. Its disposal drains it: finish what runs, take no more. */
+  /**
+   * Resolves when the service works. Its disposal drains it: finish what runs, take no more. Throws a
+   * `StartError` for what its user can mend.
+   */
   readonly start: (settings: Settings, context: ServiceContext) => Promise<AsyncDisposable>;
 };
 
@@ -65,7 +69,8 @@ export type ServiceDefinition<Settings> = {
  *
  * Exit codes: 0 drained after SIGTERM or SIGINT; 1 the start failed, something was thrown that
  * nobody caught, or draining took longer than `GATEWAY_DRAIN_SECONDS`; 78 wrong settings, each
- * listed on standard error; 130 or 143 a second signal, which does not wait for anything.
+ * listed on standard error; 130 or 143 a second signal, which does not wait for anything. Of a start
+ * that failed with a `StartError` its message is the last line on standard error.
  */
 export async function runService<Settings>(definition: ServiceDefinition<Settings>): Promise<void> {
   const environment = process.env;
@@ -112,9 +117,9 @@ async function superviseService<Settings>(
   const stop = listenForStop(logger, () => health.markDraining());
   const drainEnding = new AbortController();
   const telemetry = await startTelemetry({ service: name, instance, version, logger });
+  let refusal: StartError | undefined;
   try {
-    const { operationsHost: host, operationsPort: port } = processSettings;
-    await using operations = await startOperationsServer({ host, port, health });
+    await using operations = await startOperations(processSettings, health);
     logger.info({ host: operations.host, port: operations.port }, 'operations server listens');
     const context = {
       name,
@@ -135,13 +140,28 @@ async function superviseService<Settings>(
     const isDrained = await drain(starting, processSettings.drainMs, drainEnding, logger);
     if (!isDrained) stop.fail();
   } catch (error) {
-    logger.fatal({ error }, 'start failed');
+    if (error instanceof StartError) refusal = error;
+    else logger.fatal({ error }, 'start failed');
     stop.fail();
   }
   await telemetry.shutdown();
   logger.info({ exit_code: stop.exitCode() }, 'stopped');
   await flushLogs(LOG_FLUSH_TIMEOUT_MS);
+  if (refusal !== undefined) process.stderr.write(`${name} cannot start: ${refusal.message}\n`);
   return stop.exitCode();
+}
+
+/** Throws a `StartError` where the port is taken, or the host is none of ours. */
+async function startOperations(
+  { operationsHost: host, operationsPort: port }: ProcessSettings,
+  health: HealthChecks,
+): Promise<OperationsServer> {
+  try {
+    return await startOperationsServer({ host, port, health });
+  } catch (error) {
+    const [hostSetting, portSetting] = ['GATEWAY_METRICS_HOST', 'GATEWAY_METRICS_PORT'];
+    throw listenError(error, { host, port, hostSetting, portSetting });
+  }
 }
 
 type Stop = {

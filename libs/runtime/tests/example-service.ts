@@ -1,11 +1,12 @@
 /** A service as small as one can be, which behaves as `EXAMPLE_BEHAVIOUR` says. */
-import { oneOf, parseSettings, runService, secret } from '../src/index.ts';
+import { oneOf, parseSettings, runService, StartError, secret } from '../src/index.ts';
 
 const BEHAVIOURS = [
   'drains',
   'never-drains',
   'drains-at-last',
   'fails-to-start',
+  'is-refused',
   'never-starts',
   'throws',
   'rejects',
@@ -26,6 +27,7 @@ await runService({
     logger.info({ key }, `the key is ${key.reveal()}`);
     health.register('bus', () => true);
     if (behaviour === 'fails-to-start') throw new Error(`no bus with ${key.reveal()}`);
+    if (behaviour === 'is-refused') throw new StartError('the place is taken. Take another.');
     if (behaviour === 'never-starts') await new Promise(() => {});
     if (behaviour === 'throws')
       setImmediate(() => {

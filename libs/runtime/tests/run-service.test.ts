@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -172,6 +173,45 @@ describe('runService', { timeout: 20_000 }, () => {
     expect(exitCode).toBe(1);
     expect(await example.waitForLine(message)).toMatchObject({ level: 'fatal' });
     expect(output).not.toContain(CANARY);
+  });
+
+  test('says alone, and without a stack, what its user can mend, and exits with 1', async () => {
+    await using example = startExample({ EXAMPLE_BEHAVIOUR: 'is-refused' });
+    const { exitCode, errors, output } = await example.ended();
+    expect(exitCode).toBe(1);
+    expect(errors).toBe('example cannot start: the place is taken. Take another.\n');
+    expect(example.lines.filter(({ level }) => level === 'fatal')).toEqual([]);
+    expect(output).not.toContain('start-error.ts');
+  });
+
+  test('says which port of health and metrics is in use, and what to do', async () => {
+    await using other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await using example = startExample({
+      EXAMPLE_BEHAVIOUR: 'drains',
+      GATEWAY_METRICS_PORT: String(port),
+    });
+    const { exitCode, errors } = await example.ended();
+    expect(exitCode).toBe(1);
+    expect(errors).toBe(
+      `example cannot start: 127.0.0.1:${port} is in use by another process, perhaps another ` +
+        'gateway. Stop that process, or set GATEWAY_METRICS_PORT to another port.\n',
+    );
+  });
+
+  test('says that its host is none of this machine', async () => {
+    await using example = startExample({
+      EXAMPLE_BEHAVIOUR: 'drains',
+      // TEST-NET-1 of RFC 5737.
+      GATEWAY_METRICS_HOST: '192.0.2.1',
+    });
+    const { exitCode, errors } = await example.ended();
+    expect(exitCode).toBe(1);
+    expect(errors).toBe(
+      'example cannot start: 192.0.2.1 is no address of this machine. ' +
+        'Set GATEWAY_METRICS_HOST to one that is.\n',
+    );
   });
 
   test('drains after an error that nobody caught', async () => {

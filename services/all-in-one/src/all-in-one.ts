@@ -3,7 +3,6 @@
  * for Redis and PGlite for PostgreSQL.
  */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startAuditWriter } from '@gateway/audit-writer';
@@ -31,7 +30,7 @@ export interface AllInOne extends AsyncDisposable {
   readonly firstKeys: FirstKeys | undefined;
 }
 
-/** Throws when another process holds the data directory. */
+/** Throws a `StartError` when another process holds the data directory, or listens on the port. */
 export async function startAllInOne(
   settings: EmbeddedSettings,
   context: ServiceContext,
@@ -39,8 +38,7 @@ export async function startAllInOne(
   const { directory } = settings;
   const { logger } = context;
   await using resources = new AsyncDisposableStack();
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  resources.use(await lockDirectory(directory));
+  resources.use(await lockDirectory(directory, 'GATEWAY_DATA_DIR'));
   const hub = await openInProcessHub({ directory: join(directory, 'bus'), logger });
   resources.defer(() => hub.close());
   const contextOf = (service: ServiceName): ServiceContext & { readonly bus: Bus } => {

@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '@gateway/bus';
 import { buckets, type Configuration, toGatewayError } from '@gateway/protocol';
-import type { ServiceContext } from '@gateway/runtime';
+import { listenError, type ServiceContext } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';
+import type { FastifyInstance } from 'fastify';
 import { adminKeys } from './admin/keys.ts';
 import { adminRequests } from './admin/requests.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -86,7 +87,7 @@ export async function startIngress(
   adminRequests(app, bus);
   const outage = () => bus.outage ?? ledger.outage ?? bus.clockSkew;
   health(app, () => outage() === undefined && !signal.aborted);
-  await app.listen({ host: settings.host, port: settings.port });
+  await listen(app, settings);
   resources.defer(() => app.close());
 
   const { port } = app.server.address() as AddressInfo;
@@ -98,6 +99,16 @@ export async function startIngress(
     keys,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Throws a `StartError` where the port is taken, or the host is none of ours. */
+async function listen(app: FastifyInstance, { host, port }: IngressSettings): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const [hostSetting, portSetting] = ['GATEWAY_HOST', 'GATEWAY_PORT'];
+    throw listenError(error, { host, port, hostSetting, portSetting });
+  }
 }
 
 /** Each revision has its own key, so that replicas with different files do not fight over one. */

@@ -63,7 +63,7 @@ export async function startEmbedded(options: SystemOptions): Promise<EmbeddedSys
 async function fillBucket(directory: string, keys: number): Promise<void> {
   mkdirSync(directory, { recursive: true });
   await using resources = new AsyncDisposableStack();
-  resources.use(await lockDirectory(directory));
+  resources.use(await lockDirectory(directory, 'GATEWAY_DATA_DIR'));
   const hub = await openInProcessHub({ directory: join(directory, 'bus') });
   resources.defer(() => hub.close());
   const bus = resources.use(hub.connect({ service: 'ingress', instance: 'benchmark' }));

@@ -10,17 +10,36 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { StartError } from '@gateway/runtime';
 
 export const LOCK_FILE = 'directory.lock';
 export const HOLDER_FILE = 'directory.holder.json';
 const SQLITE_BUSY = 5;
 
-/** Makes the directory when it is missing. Throws at once, naming the holder, while another holds it. */
-export async function lockDirectory(directory: string): Promise<AsyncDisposable> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+/**
+ * Makes the directory, which the setting names, when it is missing. Throws a `StartError` when it cannot
+ * be made, and at once, naming the holder, while another holds it.
+ */
+export async function lockDirectory(directory: string, setting: string): Promise<AsyncDisposable> {
+  await makeDirectory(directory, setting);
   const lock = await tryLockDirectory(directory);
-  if (lock === undefined) throw new Error(`${directory} is in use by ${await holder(directory)}`);
-  return lock;
+  if (lock !== undefined) return lock;
+  throw new StartError(
+    `${directory} is in use by ${await holder(directory)}. ` +
+      `Stop that process, or set ${setting} to another directory.`,
+  );
+}
+
+async function makeDirectory(directory: string, setting: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unknown reason';
+    throw new StartError(
+      `${directory} cannot be made (${code}). Set ${setting} to a directory that can be written.`,
+      { cause: error },
+    );
+  }
 }
 
 /** Undefined while another holds the directory, which must be there. */

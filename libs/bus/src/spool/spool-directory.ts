@@ -68,7 +68,10 @@ export class SpoolDirectory {
 
   /** For this process. Throws when the directory cannot be made, or is held by another. */
   static async create(options: SpoolDirectoryOptions): Promise<SpoolDirectory> {
-    return await SpoolDirectory.#open(options, await lockDirectory(options.path));
+    return await SpoolDirectory.#open(
+      options,
+      await lockDirectory(options.path, 'GATEWAY_SPOOL_DIR'),
+    );
   }
 
   /** One that another process made: undefined while that lives. Takes no further events. */
