@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { type AddressInfo, createServer } from 'node:net';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SERVICES } from '@gateway/protocol';
 import { freeLoopbackPort, repositoryRoot, startNodeProcess } from '@gateway/testing';
@@ -8,6 +10,8 @@ import { openaiClient, prompt } from './gateway-calls.ts';
 
 const READY_TIMEOUT_MS = 100_000;
 const EXIT_TIMEOUT_MS = 60_000;
+/** Less than the minute that a start may take. */
+const GIVE_UP_MS_MAX = 30_000;
 const SERVERS = ['nats', 'redis', 'postgres'];
 
 let directory: string;
@@ -16,13 +20,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-function start(port: number, operationsPort: number) {
+function start(port: number, operationsPort: number, settings: Record<string, string> = {}) {
   return startNodeProcess({
     script: join(repositoryRoot, 'infra/stack/src/main.ts'),
     environment: {
       GATEWAY_DATA_DIR: directory,
       GATEWAY_PORT: String(port),
       GATEWAY_METRICS_PORT: String(operationsPort),
+      ...settings,
     },
   });
 }
@@ -67,4 +72,42 @@ test('npm run stack refuses wrong settings', async () => {
   const output = stack.lines.join('\n');
   expect(output).toContain('GATEWAY_PORT');
   expect(output).toContain('GATEWAY_METRICS_PORT');
+});
+
+test('npm run stack refuses wrong settings of a service', async () => {
+  await using stack = start(0, 0, { RATE_LIMIT_REQUESTS: 'many' });
+  expect(await stack.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 78 });
+  expect(stack.lines.at(-1)).toMatch(/^RATE_LIMIT_REQUESTS must be /);
+});
+
+test('npm run stack says that its port is in use, and stops', async () => {
+  await using other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await using stack = start(port, 0);
+  expect(await stack.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
+  expect(stack.lines.at(-1)).toBe(
+    `stack cannot start: 127.0.0.1:${port} is in use by another process, perhaps another ` +
+      'gateway. Stop that process, or set GATEWAY_PORT to another port.',
+  );
+  expect(stack.lines).not.toContainEqual(expect.stringContaining('starting it again'));
+});
+
+test('npm run stack leaves the directory of another to it', async () => {
+  await using first = start(0, 0);
+  await first.waitForLine(/^nats +pid /, READY_TIMEOUT_MS);
+  await using second = start(0, 0);
+  expect(await second.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
+  expect(second.lines).toEqual([
+    `stack cannot start: ${directory} is in use by process ${first.pid} on ${hostname()}. ` +
+      'Stop that process, or set GATEWAY_DATA_DIR to another directory.',
+  ]);
+});
+
+test('npm run stack stops on Ctrl-C before its start is complete', async () => {
+  await using stack = start(0, 0);
+  await stack.waitForLine(/^nats +pid /, READY_TIMEOUT_MS);
+  stack.kill('SIGINT');
+  expect(await stack.waitExit(GIVE_UP_MS_MAX)).toEqual({ code: 0, signal: null });
+  expect(stack.lines.at(-1)).toBe('stopped before the start was complete');
 });

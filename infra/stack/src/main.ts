@@ -1,11 +1,16 @@
 /** `npm run stack`: the five services on real servers, until Ctrl-C. */
-import { SettingsError } from '@gateway/runtime';
+import { SettingsError, StartError } from '@gateway/runtime';
 import { MissingServerError, repositoryRoot } from '@gateway/testing';
 import { inheritedEnvironment, readSettings } from './config.ts';
 import { startStack } from './stack.ts';
 
 const EXIT_WRONG_SETTINGS = 78;
 const report = (text: string) => void process.stdout.write(`${text}\n`);
+
+function fail(message: string, exitCode = 1): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = exitCode;
+}
 
 const stopping = new AbortController();
 const stopped = Promise.withResolvers<void>();
@@ -39,10 +44,15 @@ Logs, data and secrets are in ${settings.directory}. Ctrl-C stops everything.
   await stopped.promise;
   report('stopping');
 } catch (error) {
-  if (stopping.signal.aborted) report('stopped before the start was complete');
-  else if (!(error instanceof SettingsError || error instanceof MissingServerError)) throw error;
-  else {
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = error instanceof SettingsError ? EXIT_WRONG_SETTINGS : 1;
+  if (stopping.signal.aborted) {
+    report('stopped before the start was complete');
+  } else if (error instanceof SettingsError) {
+    fail(error.message, EXIT_WRONG_SETTINGS);
+  } else if (error instanceof StartError) {
+    fail(`stack cannot start: ${error.message}`);
+  } else if (error instanceof MissingServerError) {
+    fail(error.message);
+  } else {
+    throw error;
   }
 }

@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceName } from '@gateway/protocol';
+import { SettingsError, StartError } from '@gateway/runtime';
 import { spawnTied, waitFor } from '@gateway/testing';
 import { MEMORY_ENVIRONMENT, MEMORY_FLAGS } from '../../npm/memory-settings.mjs';
 
@@ -37,6 +38,9 @@ export class ServiceProcess {
   #logStart = 0;
   #port: number | undefined;
   #isStopping = false;
+  #wasReady = false;
+  /** Why the first process did not start, in its own words. */
+  #refusal: Error | undefined;
 
   constructor(options: ServiceProcessOptions) {
     this.service = options.service;
@@ -54,16 +58,19 @@ export class ServiceProcess {
     return `http://127.0.0.1:${this.#port ?? this.#options.operationsPort}`;
   }
 
-  /** Resolves when `/readyz` says so. Rejects after a minute, or when the signal aborts. */
+  /**
+   * Resolves when `/readyz` says so. Rejects after a minute, when the signal aborts, and with a
+   * `SettingsError` or a `StartError` when the process says why it cannot start.
+   */
   async ready(signal?: AbortSignal): Promise<void> {
-    const isReady = () => {
-      signal?.throwIfAborted();
-      return this.#isReady();
-    };
-    await waitFor(isReady, {
+    const isDecided = () => signal?.aborted || this.#refusal !== undefined || this.#isReady();
+    await waitFor(isDecided, {
       what: `${this.service} to be ready (see ${this.logFile})`,
       timeoutMs: READY_TIMEOUT_MS,
     });
+    signal?.throwIfAborted();
+    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#wasReady = true;
   }
 
   /** Sends the signal and resolves once that process has ended; it is then started again. */
@@ -113,6 +120,8 @@ export class ServiceProcess {
 
   async #ended(how: string): Promise<void> {
     if (this.#isStopping) return;
+    if (!this.#wasReady) this.#refusal = startRefusal(await this.#logOfStart());
+    if (this.#isStopping || this.#refusal !== undefined) return;
     this.#options.report(`${this.service} ended with ${how}, starting it again`);
     await sleep(RESTART_DELAY_MS);
     if (this.#isStopping) return;
@@ -122,7 +131,7 @@ export class ServiceProcess {
 
   /** Where any port was asked for, asks the one that the process itself says it has. */
   async #isReady(): Promise<boolean> {
-    this.#port ??= this.#options.operationsPort || (await this.#portInLog());
+    this.#port ??= this.#options.operationsPort || portIn(await this.#logOfStart());
     if (this.#port === undefined) return false;
     try {
       const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
@@ -132,15 +141,27 @@ export class ServiceProcess {
     }
   }
 
-  async #portInLog(): Promise<number | undefined> {
+  async #logOfStart(): Promise<string> {
     const file = await open(this.logFile);
     try {
       const buffer = Buffer.alloc(START_LOG_BYTES_MAX);
       const { bytesRead } = await file.read(buffer, 0, buffer.length, this.#logStart);
-      const port = LISTENS.exec(buffer.toString('utf8', 0, bytesRead))?.[1];
-      return port === undefined ? undefined : Number(port);
+      return buffer.toString('utf8', 0, bytesRead);
     } finally {
       await file.close();
     }
   }
+}
+
+function portIn(log: string): number | undefined {
+  const port = LISTENS.exec(log)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+/** What a process that cannot start says at its end, as `runService` words it. */
+function startRefusal(log: string): Error | undefined {
+  const problems = [...log.matchAll(/^ {2}- (.+)$/gm)].map(([, problem = '']) => problem);
+  if (problems.length > 0) return new SettingsError(problems);
+  const message = /^[a-z-]+ cannot start: (.+)$/m.exec(log)?.[1];
+  return message === undefined ? undefined : new StartError(message);
 }

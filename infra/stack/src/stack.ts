@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { provisionNats } from '@gateway/bus';
+import { lockDirectory, provisionNats } from '@gateway/bus';
 import { SERVICES, type ServiceName } from '@gateway/protocol';
 import { freeLoopbackPort } from '@gateway/testing';
 import { loadSecrets } from './secrets.ts';
@@ -47,10 +47,15 @@ export interface Stack extends StackServers, AsyncDisposable {
   environmentOf(name: ServiceName): Readonly<Record<string, string>>;
 }
 
-/** Starts everything and resolves when every service is ready. Throws MissingServerError. */
+/**
+ * Starts everything and resolves when every service is ready. Throws MissingServerError, SettingsError,
+ * and StartError where the directory or a port is in use.
+ */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { directory, report } = options;
   await using resources = new AsyncDisposableStack();
+  // Two NATS servers, or two Redis, on the same data would ruin it.
+  resources.use(await lockDirectory(directory, 'GATEWAY_DATA_DIR'));
   const logDirectory = join(directory, 'logs');
   mkdirSync(logDirectory, { recursive: true });
   const secrets = loadSecrets(directory);
@@ -97,7 +102,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     );
   }
   resources.defer(() => stopAll(processes, report));
-  await Promise.all([...processes.values()].map((process) => process.ready(options.signal)));
+  await allReady(processes, options.signal);
   for (const { service, pid, operationsUrl } of processes.values()) {
     const address = service === 'ingress' ? `http://127.0.0.1:${httpPort}` : operationsUrl;
     report(line(service, pid, address));
@@ -113,6 +118,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     environmentOf,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Rejects as the first that does not get ready, and waits for no other then. */
+async function allReady(
+  processes: ReadonlyMap<ServiceName, ServiceProcess>,
+  signal: AbortSignal,
+): Promise<void> {
+  const failed = new AbortController();
+  const givenUp = AbortSignal.any([signal, failed.signal]);
+  try {
+    await Promise.all([...processes.values()].map((process) => process.ready(givenUp)));
+  } finally {
+    failed.abort();
+  }
 }
 
 async function stopAll(
