@@ -79,8 +79,11 @@ export function cursorOf(requestId: string): string {
 function requestIdOf(cursor: string): string {
   const bytes = Buffer.from(cursor, 'base64url');
   if (bytes.length !== CURSOR_BYTES || bytes.toString('base64url') !== cursor) {
-    const message = 'cursor must be the next_cursor of an earlier page.';
-    throw new GatewayError('invalid_request', message, { param: 'cursor' });
+    const message = "Invalid 'cursor': expected the next_cursor of an earlier page.";
+    throw new GatewayError('invalid_request', message, {
+      param: 'cursor',
+      reason: 'invalid_value',
+    });
   }
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

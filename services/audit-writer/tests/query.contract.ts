@@ -65,7 +65,8 @@ export function describeQueries({ openEmpty }: DatabaseUnderTest): void {
       async (cursor) => {
         await expect(page({ cursor })).rejects.toMatchObject({
           code: 'invalid_request',
-          facts: { param: 'cursor' },
+          message: "Invalid 'cursor': expected the next_cursor of an earlier page.",
+          facts: { param: 'cursor', reason: 'invalid_value' },
         });
       },
     );

@@ -111,8 +111,13 @@ describe('the admin API of keys', () => {
     [{ name: 'a', limit: { requests: 0, window_seconds: 1 } }, 'invalid_value', 'limit.requests'],
     [{ name: 'a', concurrency: 0 }, 'invalid_value', 'concurrency'],
     [{ name: 'a', concurrency: 100_001 }, 'invalid_value', 'concurrency'],
-    [{ name: 'a', digest: 'x' }, 'unknown_parameter', ''],
-    ['{"name":"a","__proto__":{"role":"admin"}}', 'unknown_parameter', ''],
+    [{ name: 'a', digest: 'x' }, 'unknown_parameter', 'digest'],
+    [
+      { name: 'a', limit: { requests: 1, window_seconds: 1, tokens: 1 } },
+      'unknown_parameter',
+      'limit.tokens',
+    ],
+    ['{"name":"a","__proto__":{"role":"admin"}}', 'unknown_parameter', '__proto__'],
   ];
   test.for(wrong)('refuses %j', async ([body, code, param]) => {
     const gateway = await startHarness();
@@ -154,15 +159,68 @@ describe('the admin API of requests', () => {
     ]);
   });
 
-  test.for(['limit=0', 'limit=201', 'limit=x', 'status=99', 'order=asc', 'key=a&key=b', 'cursor='])(
-    'refuses ?%s',
-    async (query) => {
-      const gateway = await startHarness();
-      const response = await gateway.get(`/admin/v1/requests?${query}`, ADMIN_KEY);
-      expect(response.status).toBe(400);
-      await errorOf(response);
-    },
-  );
+  test.for([
+    'limit=1',
+    'limit=200',
+    'status=100',
+    'status=599',
+    `cursor=${'c'.repeat(128)}`,
+    `key=${'k'.repeat(64)}`,
+    `tenant=${'t'.repeat(64)}`,
+  ])('takes ?%s', async (query) => {
+    const gateway = await startHarness();
+    await gateway.auditWriter.respond(
+      auditQueryEndpoint,
+      async () => ({ value: { data: [], next_cursor: null } }),
+      { concurrencyMax: 1 },
+    );
+    const response = await gateway.get(`/admin/v1/requests?${query}`, ADMIN_KEY);
+    expect(response.status).toBe(200);
+  });
+
+  const limit = 'one whole number from 1 to 200';
+  const status = 'one whole number from 100 to 599';
+  const cursor = 'the next_cursor of an earlier page';
+  const key = 'the id of one key, 1 to 64 characters';
+  const tenant = 'the name of one tenant, 1 to 64 characters';
+  test.for([
+    ['limit', '0', limit],
+    ['limit', '201', limit],
+    ['limit', '1.5', limit],
+    ['limit', 'x', limit],
+    ['limit', '', limit],
+    ['limit', '1&limit=2', limit],
+    ['status', '99', status],
+    ['status', '600', status],
+    ['status', 'abc', status],
+    ['status', '0x1f4', status],
+    ['cursor', '', cursor],
+    ['cursor', 'c'.repeat(129), cursor],
+    ['key', '', key],
+    ['key', 'k'.repeat(65), key],
+    ['key', 'a&key=b', key],
+    ['tenant', '', tenant],
+    ['tenant', 't'.repeat(65), tenant],
+  ] as const)('says of ?%s=%s that it expects %s', async ([param, value, expected]) => {
+    const gateway = await startHarness();
+    const response = await gateway.get(`/admin/v1/requests?${param}=${value}`, ADMIN_KEY);
+    expect(response.status).toBe(400);
+    const body = await response.clone().json();
+    expect(body).toMatchObject({ error: { message: `Invalid '${param}': expected ${expected}.` } });
+    expect(await errorOf(response)).toEqual({ code: 'invalid_value', param });
+  });
+
+  test('says of an unknown parameter which there are', async () => {
+    const gateway = await startHarness();
+    const response = await gateway.get('/admin/v1/requests?order=asc', ADMIN_KEY);
+    expect(response.status).toBe(400);
+    expect(await response.clone().json()).toMatchObject({
+      error: {
+        message: "Unknown parameter: 'order'. There are: limit, cursor, key, tenant, status.",
+      },
+    });
+    expect(await errorOf(response)).toEqual({ code: 'unknown_parameter', param: 'order' });
+  });
 
   test('is 503 while the audit-writer is away', async () => {
     const gateway = await startHarness();

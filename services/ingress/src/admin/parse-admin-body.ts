@@ -1,5 +1,5 @@
 import { GatewayError } from '@gateway/protocol';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** An admin request's JSON body, checked. Throws `invalid_request` naming the field. */
 export function parseAdminBody<Body>(schema: z.ZodType<Body>, body: unknown): Body {
@@ -19,9 +19,19 @@ export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value 
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const param = issue?.path.join('.') ?? '';
-  throw new GatewayError('invalid_request', `${param || 'The request'}: ${issue?.message}`, {
+  const path = issue?.path.join('.') ?? '';
+  if (issue?.code === 'unrecognized_keys') throw unknownParameter(schema, path, issue.keys[0]);
+  const message =
+    path === '' ? `The request: ${issue?.message}` : `Invalid '${path}': ${issue?.message}.`;
+  throw new GatewayError('invalid_request', message, { param: path, reason: 'invalid_value' });
+}
+
+function unknownParameter(schema: z.ZodType, path: string, name = ''): GatewayError {
+  const param = path === '' ? name : `${path}.${name}`;
+  const known = path === '' && schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  const more = known.length > 0 ? ` There are: ${known.join(', ')}.` : '';
+  return new GatewayError('invalid_request', `Unknown parameter: '${param}'.${more}`, {
     param,
-    reason: issue?.code === 'unrecognized_keys' ? 'unknown_parameter' : 'invalid_value',
+    reason: 'unknown_parameter',
   });
 }

@@ -8,12 +8,27 @@ const QUERY_TIMEOUT_MS = 10_000;
 const PAGE_ROWS = 50;
 
 const requestsQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(AUDIT_PAGE_ROWS_MAX).default(PAGE_ROWS),
-  cursor: z.string().min(1).max(128).optional(),
-  key: z.string().min(1).max(64).optional(),
-  tenant: z.string().min(1).max(64).optional(),
-  status: z.coerce.number().int().min(100).max(599).optional(),
+  limit: wholeNumber(1, AUDIT_PAGE_ROWS_MAX).default(PAGE_ROWS),
+  cursor: shortText('the next_cursor of an earlier page', 128).optional(),
+  key: shortText('the id of one key, 1 to 64 characters', 64).optional(),
+  tenant: shortText('the name of one tenant, 1 to 64 characters', 64).optional(),
+  status: wholeNumber(100, 599).optional(),
 });
+
+/** A parameter that is given twice is a list, which is neither. */
+function wholeNumber(min: number, max: number) {
+  const error = `expected one whole number from ${min} to ${max}`;
+  return z
+    .string({ error })
+    .regex(/^\d{1,9}$/, { error })
+    .transform(Number)
+    .pipe(z.number().min(min, { error }).max(max, { error }));
+}
+
+function shortText(what: string, charactersMax: number) {
+  const error = `expected ${what}`;
+  return z.string({ error }).min(1, { error }).max(charactersMax, { error });
+}
 
 /** The audit, newest first. */
 export function adminRequests(app: FastifyInstance, bus: Bus): void {
