@@ -157,6 +157,20 @@ describe.each(gatewayKinds)('the audit of the $name gateway', (kind) => {
     expect((await audit(gateway(), { key: 'nobody' })).data).toEqual([]);
   });
 
+  test('has of what is no POST to a model the refusals alone', async () => {
+    const { id, key } = await createKey(gateway());
+    const get = (path: string) => admin({ ...gateway(), adminKey: key }, path);
+    expect((await get('/v1/models')).status).toBe(200);
+    expect((await get('/nothing')).status).toBe(404);
+    expect((await get('/v1/models/nothing')).status).toBe(404);
+    expect((await get('/admin/v1/keys')).status).toBe(403);
+    const rows = await rowsOf(gateway(), id, 2);
+    expect(rows.map(({ endpoint, status }) => [endpoint, status])).toEqual([
+      ['/admin/v1/keys', 403],
+      ['/v1/models/*', 404],
+    ]);
+  });
+
   test('refuses queries that are wrong', async () => {
     for (const query of ['limit=0', 'limit=201', 'cursor=nonsense', 'status=1000', 'colour=red']) {
       const response = await admin(gateway(), `/admin/v1/requests?${query}`);
