@@ -13,6 +13,8 @@ import type { SpoolOptions } from '../src/spool/spool.ts';
 import type { BusFixture } from './contract/bus-fixture.ts';
 
 export const SPOOL_BYTES_MAX = 1024 * 1024;
+/** Events that `spool-main.ts` has on their way at the same time. */
+export const RECORDED_AT_ONCE = 4;
 const CONFIGURATION = 'infra/nats/nats-server.conf';
 
 export type NatsUser = ServiceName | 'provisioner';

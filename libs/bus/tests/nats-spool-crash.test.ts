@@ -7,8 +7,14 @@ import { consumers } from '@gateway/protocol';
 import { type RunningServer, spawnTied, startNodeProcess, waitFor } from '@gateway/testing';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../src/bus.ts';
+import { BATCH_COUNT_MAX } from '../src/spool/spool-replay.ts';
 import { subjectOf } from './contract/recorded-events.ts';
-import { connectAs, SPOOL_BYTES_MAX, startProvisionedNats } from './nats-fixture.ts';
+import {
+  connectAs,
+  RECORDED_AT_ONCE,
+  SPOOL_BYTES_MAX,
+  startProvisionedNats,
+} from './nats-fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, 'spool-main.ts');
 const CHANGE_ID = /^[0-9a-f-]{36}$/;
@@ -67,6 +73,11 @@ async function replayed(): Promise<string[]> {
   return ids;
 }
 
+/** An event that was on its way when somebody died may be stored again, in other company. */
+function repeatedIn(ids: readonly string[]): number {
+  return ids.length - new Set(ids).size;
+}
+
 /** Where the next record would have gone: behind the last one, which ends with JSON, are zeros. */
 async function writeBehindRecords(segment: string, bytes: Buffer): Promise<void> {
   const recordsEnd = (await readFile(segment)).findLastIndex((byte) => byte !== 0) + 1;
@@ -76,14 +87,14 @@ async function writeBehindRecords(segment: string, bytes: Buffer): Promise<void>
 }
 
 describe('a process that is killed', () => {
-  test('has its events replayed by a successor, each once', async () => {
+  test('has its events replayed by a successor, none twice but what was on its way', async () => {
     const recorder = await startRecorder(200);
     recorder.kill('SIGKILL');
     await recorder.waitExit();
     await server.restart();
     await successor();
     const ids = await replayed();
-    expect(new Set(ids).size).toBe(ids.length);
+    expect(repeatedIn(ids)).toBeLessThanOrEqual(RECORDED_AT_ONCE);
     expect(ids).toEqual(expect.arrayContaining(said(recorder.lines)));
   });
 
@@ -110,7 +121,7 @@ describe('a process that is killed', () => {
     expect(await replayed()).toEqual(expect.arrayContaining(said(recorder.lines)));
   });
 
-  test('and killed again while it replays leaves each event once', async () => {
+  test('and killed again while it replays leaves none twice but what was on its way', async () => {
     const recorder = await startRecorder(500);
     recorder.kill('SIGKILL');
     await recorder.waitExit();
@@ -122,7 +133,7 @@ describe('a process that is killed', () => {
     await second.waitExit();
     await successor();
     const ids = await replayed();
-    expect(new Set(ids).size).toBe(ids.length);
+    expect(repeatedIn(ids)).toBeLessThanOrEqual(2 * RECORDED_AT_ONCE + BATCH_COUNT_MAX);
     const all = [...said(recorder.lines), ...said(second.lines)];
     expect(ids).toEqual(expect.arrayContaining(all));
   });

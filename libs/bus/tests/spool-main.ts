@@ -1,10 +1,9 @@
 /** A process of its own that records events: `node spool-main.ts <url> <directory>`, until it is killed. */
 import { writeSync } from 'node:fs';
 import { controlEvent } from './contract/sample-messages.ts';
-import { connectAs, SPOOL_BYTES_MAX } from './nats-fixture.ts';
+import { connectAs, RECORDED_AT_ONCE, SPOOL_BYTES_MAX } from './nats-fixture.ts';
 
 const [, , url = '', directory = ''] = process.argv;
-const IN_FLIGHT = 4;
 
 /** Unlike a stream, out of the process when it returns. */
 function say(line: string): void {
@@ -28,4 +27,4 @@ async function recordForEver(): Promise<void> {
 }
 
 say('connected');
-await Promise.all(Array.from({ length: IN_FLIGHT }, recordForEver));
+await Promise.all(Array.from({ length: RECORDED_AT_ONCE }, recordForEver));

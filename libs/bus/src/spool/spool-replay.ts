@@ -1,11 +1,11 @@
 /**
- * Brings spooled events to JetStream: the oldest first, each under its own id, so that one that was
- * stored before, though nobody heard of it, is not stored twice.
+ * Brings spooled events to JetStream, the oldest first. One that was stored before, though nobody heard of
+ * it, may be stored again, since it travels in other company now: its readers bear that.
  *
  * While JetStream takes nothing, the oldest two are tried in growing intervals, each in a message of its
- * own; when it does, batches follow. An event that JetStream refuses for what it is, or that fails REFUSALS_MAX times while a later
- * one is stored, is put aside: it must not hold up the rest. One that only finds no room is kept: what is
- * smaller may pass it.
+ * own; when it does, batches follow. An event that JetStream refuses for what it is, or that fails
+ * REFUSALS_MAX times while a later one is stored, is put aside: it must not hold up the rest. One that
+ * only finds no room is kept: what is smaller may pass it.
  */
 import { toGatewayError } from '@gateway/protocol';
 import type { Clock } from '../calls/clock.ts';
@@ -19,7 +19,8 @@ export const REPLAY_RETRY_MS_MIN = 100;
 export const REPLAY_RETRY_MS_MAX = 1_000;
 /** Two, to tell a fault of the oldest from one of JetStream. */
 const PROBE_COUNT = 2;
-const BATCH_COUNT_MAX = 64;
+/** Events that are on their way at the same time. */
+export const BATCH_COUNT_MAX = 64;
 export const REFUSALS_MAX = 3;
 
 export interface ReplayPort {
