@@ -8,6 +8,8 @@ import { connect } from '@nats-io/transport-node';
 import { CHAT_PATH, type RunningSystem, type SystemOptions } from './system.ts';
 
 const SCRIPT = join(repositoryRoot, 'tests/load/systems/bare-bus-main.ts');
+/** A prompt of 1 MiB in one message, which a proxy that does nothing else does not cut up. */
+const CONFIGURATION = 'max_payload: 2MB\n';
 const SERVED = ['rate-limiter', 'cache', 'provider-worker'] as const;
 
 export async function startBareBus(options: SystemOptions): Promise<RunningSystem> {
@@ -15,7 +17,11 @@ export async function startBareBus(options: SystemOptions): Promise<RunningSyste
   mkdirSync(directory, { recursive: true });
   await using resources = new AsyncDisposableStack();
   const nats = resources.use(
-    await startNats({ dataDir: join(directory, 'nats'), environment: goRuntime() }),
+    await startNats({
+      dataDir: join(directory, 'nats'),
+      config: CONFIGURATION,
+      environment: goRuntime(),
+    }),
   );
   const redis = resources.use(await startRedis({ dataDir: join(directory, 'redis') }));
   await makeStream(nats.url);
