@@ -32,10 +32,14 @@ export function withInstallLock(root, waitMaxMs, work) {
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
   }
+  const release = () => rmSync(file, { force: true });
+  // The work may end the process.
+  process.once('exit', release);
   try {
     return work();
   } finally {
-    rmSync(file, { force: true });
+    process.off('exit', release);
+    release();
   }
 }
 
@@ -60,6 +64,8 @@ function holderOf(file) {
 }
 
 function isAlive(pid) {
+  // In a container the next process may have the number of one that died.
+  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;

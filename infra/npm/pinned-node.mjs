@@ -5,7 +5,7 @@
  * takes that link away together with the packages for other platforms, since all of them are called
  * `node` there.
  */
-import { existsSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Below `node_modules`, by platform and architecture. */
@@ -35,6 +35,8 @@ export function linkPinnedNode(root) {
   if (process.platform === 'win32' || pinnedNode(root) === undefined || existsSync(link)) return;
   try {
     mkdirSync(join(root, 'node_modules/.bin'), { recursive: true });
+    // One that leads nowhere.
+    rmSync(link, { force: true });
     symlinkSync(join('..', path), link);
   } catch {
     // Another process was quicker, or nobody may write here. The gateway starts without it.

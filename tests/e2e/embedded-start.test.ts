@@ -116,8 +116,8 @@ test('a port that is in use is said in one line', async () => {
   await using gateway = start({ GATEWAY_PORT: String(port) });
   expect(await gateway.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
   expect(saidTo(gateway)).toEqual([
-    `all-in-one cannot start: 127.0.0.1:${port} is in use by another process, perhaps another ` +
-      'gateway. Stop that process, or set GATEWAY_PORT to another port.',
+    `all-in-one cannot start: 127.0.0.1:${port} is in use, perhaps by another gateway. ` +
+      'Stop what uses it, or set GATEWAY_PORT to another port.',
   ]);
 });
 

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SERVICES } from '@gateway/protocol';
-import { freeLoopbackPort, repositoryRoot, startNodeProcess } from '@gateway/testing';
+import { freeLoopbackPort, repositoryRoot, startNodeProcess, waitFor } from '@gateway/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openaiClient, prompt } from './gateway-calls.ts';
 
@@ -77,20 +79,24 @@ test('npm run stack refuses wrong settings', async () => {
 test('npm run stack refuses wrong settings of a service', async () => {
   await using stack = start(0, 0, { RATE_LIMIT_REQUESTS: 'many' });
   expect(await stack.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 78 });
-  expect(stack.lines.at(-1)).toMatch(/^RATE_LIMIT_REQUESTS must be /);
+  expect(stack.lines).toContainEqual(expect.stringMatching(/^RATE_LIMIT_REQUESTS must be /));
 });
 
-test('npm run stack says that its port is in use, and stops', async () => {
-  await using other = createServer().listen(0, '127.0.0.1');
+test('npm run stack says which port is in use, and starts nothing', async () => {
+  await using other = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
-  await using stack = start(port, 0);
-  expect(await stack.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
-  expect(stack.lines.at(-1)).toBe(
-    `stack cannot start: 127.0.0.1:${port} is in use by another process, perhaps another ` +
-      'gateway. Stop that process, or set GATEWAY_PORT to another port.',
-  );
-  expect(stack.lines).not.toContainEqual(expect.stringContaining('starting it again'));
+  for (const [httpPort, operationsPort, setting] of [
+    [port, 0, 'GATEWAY_PORT'],
+    [0, port, 'GATEWAY_METRICS_PORT, the first of five ports,'],
+  ] as const) {
+    await using stack = start(httpPort, operationsPort);
+    expect(await stack.waitExit(EXIT_TIMEOUT_MS)).toMatchObject({ code: 1 });
+    expect(stack.lines).toEqual([
+      `stack cannot start: 127.0.0.1:${port} is in use, perhaps by another gateway. ` +
+        `Stop what uses it, or set ${setting} to another port.`,
+    ]);
+  }
 });
 
 test('npm run stack leaves the directory of another to it', async () => {
@@ -109,5 +115,15 @@ test('npm run stack stops on Ctrl-C before its start is complete', async () => {
   await stack.waitForLine(/^nats +pid /, READY_TIMEOUT_MS);
   stack.kill('SIGINT');
   expect(await stack.waitExit(GIVE_UP_MS_MAX)).toEqual({ code: 0, signal: null });
-  expect(stack.lines.at(-1)).toBe('stopped before the start was complete');
+  expect(stack.lines).toContain('stopped before the start was complete');
+});
+
+test('npm run stack starts no service after Ctrl-C', async () => {
+  const lock = join(directory, 'directory.holder.json');
+  await rm(lock, { force: true });
+  await using stack = start(0, 0);
+  await waitFor(() => existsSync(lock), { what: 'the directory to be held' });
+  stack.kill('SIGINT');
+  expect(await stack.waitExit(EXIT_TIMEOUT_MS)).toEqual({ code: 0, signal: null });
+  expect(stack.lines).toEqual(['stopped before the start was complete']);
 });

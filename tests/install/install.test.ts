@@ -11,6 +11,7 @@ import {
   realpath,
   rm,
   stat,
+  symlink,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -197,10 +198,12 @@ describe('the Node of the packages', () => {
     expect(packages.sort()).toEqual(named.sort());
   });
 
-  test('is found where npm 10 has taken its link away, and linked again', async () => {
+  test('is found where its link leads nowhere, and linked again', async () => {
     await haveInstalled(LOCKED);
     await mkdir(join(root, dirname(own)), { recursive: true });
     await cp(process.execPath, join(root, own));
+    await mkdir(dirname(link()), { recursive: true });
+    await symlink('nowhere', link());
     const script = join(root, 'own.mjs');
     const imported = "import { ensureInstalled } from './infra/npm/install.mjs';";
     await writeFile(script, `${imported}\nprocess.stdout.write(ensureInstalled(true));\n`);
@@ -223,6 +226,7 @@ test('passes on what npm says when it fails, and its status', async () => {
   const { status, stderr } = run();
   expect(status).toBe(3);
   expect(stderr).toContain('npm error no network');
+  expect(existsSync(join(root, '.cache/install.pid'))).toBe(false);
 });
 
 test('installs a package with a lockfile of its own where that is, and only once', async () => {

@@ -21,7 +21,7 @@ const help = `Usage: npm run bench -- [--quick] [--rounds ${ROUNDS}] [--systems 
          [--output .data/bench.json] [--document] [--profile DIR]
 
 Measures the embedded gateway and the stack beside Portkey's gateway and bare proxies: CPU, latency,
-peak, memory. Nothing else should run on the machine. Everything takes about 16 minutes, --quick
+peak, memory. Nothing else should run on the machine. Everything takes about 24 minutes, --quick
 about 4.
 
   --quick      one short round of the loads, without tracing, keys, starts, the synced stack

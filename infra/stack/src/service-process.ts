@@ -120,7 +120,10 @@ export class ServiceProcess {
 
   async #ended(how: string): Promise<void> {
     if (this.#isStopping) return;
-    if (!this.#wasReady) this.#refusal = startRefusal(await this.#logOfStart());
+    if (!this.#wasReady) {
+      // Without its log nobody knows why, so it is started again.
+      this.#refusal = startRefusal(await this.#logOfStart().catch(() => ''));
+    }
     if (this.#isStopping || this.#refusal !== undefined) return;
     this.#options.report(`${this.service} ended with ${how}, starting it again`);
     await sleep(RESTART_DELAY_MS);
@@ -160,8 +163,15 @@ function portIn(log: string): number | undefined {
 
 /** What a process that cannot start says at its end, as `runService` words it. */
 function startRefusal(log: string): Error | undefined {
-  const problems = [...log.matchAll(/^ {2}- (.+)$/gm)].map(([, problem = '']) => problem);
-  if (problems.length > 0) return new SettingsError(problems);
-  const message = /^[a-z-]+ cannot start: (.+)$/m.exec(log)?.[1];
+  const list = /^[a-z-]+ cannot start, settings are wrong:\n((?: {2}- .+\n)+)/m.exec(log)?.[1];
+  if (list !== undefined) {
+    return new SettingsError(
+      list
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.slice('  - '.length)),
+    );
+  }
+  const [, message] = /^[a-z-]+ cannot start: (.+)$/m.exec(log) ?? [];
   return message === undefined ? undefined : new StartError(message);
 }

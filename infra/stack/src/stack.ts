@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { lockDirectory, provisionNats } from '@gateway/bus';
 import { SERVICES, type ServiceName } from '@gateway/protocol';
 import { freeLoopbackPort } from '@gateway/testing';
+import { expectFree } from './ports.ts';
 import { loadSecrets } from './secrets.ts';
 import { withoutSecretsOfOthers } from './secrets-of-others.ts';
 import { type StackServers, serviceEnvironment, startServers } from './servers.ts';
@@ -52,10 +53,17 @@ export interface Stack extends StackServers, AsyncDisposable {
  * and StartError where the directory or a port is in use.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { directory, report } = options;
+  const { directory, report, signal } = options;
   await using resources = new AsyncDisposableStack();
   // Two NATS servers, or two Redis, on the same data would ruin it.
   resources.use(await lockDirectory(directory, 'GATEWAY_DATA_DIR'));
+  await expectFree([
+    { port: options.httpPort, setting: 'GATEWAY_PORT' },
+    ...SERVICES.map((_, index) => ({
+      port: options.operationsPort && options.operationsPort + index,
+      setting: 'GATEWAY_METRICS_PORT, the first of five ports,',
+    })),
+  ]);
   const logDirectory = join(directory, 'logs');
   mkdirSync(logDirectory, { recursive: true });
   const secrets = loadSecrets(directory);
@@ -69,6 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     durable: true,
     resources,
   });
+  signal.throwIfAborted();
   for (const [name, { pid, port }] of Object.entries(servers)) {
     report(line(name, pid, `${name}://127.0.0.1:${port}`));
   }
@@ -77,6 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     user: 'provisioner',
     password: passwords.provisioner,
   });
+  signal.throwIfAborted();
 
   const httpPort = options.httpPort || (await freeLoopbackPort());
   const clientKey = options.environment.GATEWAY_API_KEY || secrets.clientKey;
@@ -102,7 +112,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     );
   }
   resources.defer(() => stopAll(processes, report));
-  await allReady(processes, options.signal);
+  await allReady(processes, signal);
   for (const { service, pid, operationsUrl } of processes.values()) {
     const address = service === 'ingress' ? `http://127.0.0.1:${httpPort}` : operationsUrl;
     report(line(service, pid, address));

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { StartError } from '@gateway/runtime';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { lockDirectory } from '../src/log/directory-lock.ts';
+import { LOCK_FILE, lockDirectory } from '../src/log/directory-lock.ts';
 import { temporaryDirectory } from './in-process-fixture.ts';
 
 async function startHolder(directory: string): Promise<{ child: ChildProcess; said: string }> {
@@ -48,6 +48,18 @@ describe('lockDirectory', () => {
     await expect(lockDirectory(join(file, 'in'), 'THE_DIRECTORY')).rejects.toEqual(
       new StartError(
         `${file}/in cannot be made (ENOTDIR). Set THE_DIRECTORY to a directory that can be written.`,
+      ),
+    );
+  });
+
+  test('says that the directory cannot be written', async () => {
+    const directory = await temporaryDirectory();
+    // As it is for a user who may not write there, and for root too.
+    await mkdir(join(directory, LOCK_FILE));
+    await expect(lockDirectory(directory, 'THE_DIRECTORY')).rejects.toEqual(
+      new StartError(
+        `${directory} cannot be written (unable to open database file). ` +
+          'Set THE_DIRECTORY to a directory that can.',
       ),
     );
   });

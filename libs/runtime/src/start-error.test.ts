@@ -8,8 +8,8 @@ describe('listenError', () => {
   test.each([
     [
       'EADDRINUSE',
-      '[::1]:80 is in use by another process, perhaps another gateway. ' +
-        'Stop that process, or set THE_PORT to another port.',
+      '[::1]:80 is in use, perhaps by another gateway. ' +
+        'Stop what uses it, or set THE_PORT to another port.',
     ],
     ['EACCES', 'this user may not listen on [::1]:80. Set THE_PORT to another port.'],
     ['EADDRNOTAVAIL', '::1 is no address of this machine. Set THE_HOST to one that is.'],

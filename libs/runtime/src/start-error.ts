@@ -21,8 +21,8 @@ export function listenError(error: unknown, address: ListenAddress): unknown {
   switch (error instanceof Error && 'code' in error ? error.code : undefined) {
     case 'EADDRINUSE':
       return new StartError(
-        `${text} is in use by another process, perhaps another gateway. ` +
-          `Stop that process, or set ${portSetting} to another port.`,
+        `${text} is in use, perhaps by another gateway. ` +
+          `Stop what uses it, or set ${portSetting} to another port.`,
         { cause: error },
       );
     case 'EACCES':

@@ -195,8 +195,8 @@ describe('runService', { timeout: 20_000 }, () => {
     const { exitCode, errors } = await example.ended();
     expect(exitCode).toBe(1);
     expect(errors).toBe(
-      `example cannot start: 127.0.0.1:${port} is in use by another process, perhaps another ` +
-        'gateway. Stop that process, or set GATEWAY_METRICS_PORT to another port.\n',
+      `example cannot start: 127.0.0.1:${port} is in use, perhaps by another gateway. ` +
+        'Stop what uses it, or set GATEWAY_METRICS_PORT to another port.\n',
     );
   });
 

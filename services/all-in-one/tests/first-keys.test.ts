@@ -36,7 +36,7 @@ test('a first start that fails makes no keys, so that the next one can show them
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address() as AddressInfo;
-  await expect(start(directory, port)).rejects.toThrow('is in use by another process');
+  await expect(start(directory, port)).rejects.toThrow('is in use, perhaps by another gateway');
   await new Promise((resolve) => other.close(resolve));
 
   const made = await start(directory, 0);

@@ -16,6 +16,7 @@ import { Redis } from 'ioredis';
 
 const BACKLOG = 4_096;
 const TTL_SECONDS = 60;
+const TIMEOUT_MS = 10_000;
 const NOTHING = new Uint8Array();
 /** About what an event of ours takes. */
 const EVENT = Buffer.alloc(400, 'e');
@@ -60,23 +61,27 @@ async function serveClients(): Promise<string> {
       } else if (message.data.length > 0) {
         response.write(message.data);
       } else {
-        answers.delete(message.subject);
         response.end();
         void events.publish('events.finished', EVENT);
       }
     },
   });
-  const server = createServer({ noDelay: true }, async (incoming, response) => {
+  const serve = async (incoming: IncomingMessage, response: ServerResponse) => {
     const pieces: Buffer[] = [];
     for await (const piece of incoming) pieces.push(piece);
     const reply = `answers.${nextNumber()}`;
     await Promise.all([
-      nats.request('limit', 'key'),
-      nats.request('lookup', reply),
+      nats.request('limit', 'key', { timeout: TIMEOUT_MS }),
+      // Finds nothing, as a request that nobody has made before.
+      nats.request('lookup', reply, { timeout: TIMEOUT_MS }),
       events.publish('events.received', EVENT),
     ]);
     answers.set(reply, response);
+    response.once('close', () => answers.delete(reply));
     nats.publish('infer', Buffer.concat(pieces), { reply });
+  };
+  const server = createServer({ noDelay: true }, (incoming, response) => {
+    serve(incoming, response).catch(() => response.destroy());
   });
   server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG });
   await once(server, 'listening');
@@ -123,6 +128,10 @@ async function serveProvider(): Promise<string> {
       const headers = { 'content-type': 'application/json', 'content-length': data.length };
       const onward = request(url, { agent, method: 'POST', headers });
       onward.once('response', (answer) => void relay(message, answer));
+      onward.once('error', () => {
+        nats.publish(message.reply ?? '', JSON.stringify({ status: 502, headers: {} }));
+        nats.publish(message.reply ?? '', NOTHING);
+      });
       onward.end(data);
     },
   });

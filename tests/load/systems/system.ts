@@ -13,7 +13,8 @@ export const SYSTEM_NAMES = [
 ] as const;
 
 /**
- * `bare`, `bare-bus`: proxies that do nothing else. `stack-synced`: NATS syncs each event to the disk before it acknowledges it.
+ * `bare`, `bare-bus`: proxies that do nothing else. `stack-synced`: NATS syncs each event to the disk
+ * before it acknowledges it.
  */
 export type SystemName = (typeof SYSTEM_NAMES)[number];
 

@@ -74,6 +74,8 @@ describe('2: a provider call is announced and on its row', () => {
     expect(violationsOf(historyOf(kept(true)))).toEqual(phantom);
     const faults = [{ ...killedIngress, target: 'provider-worker-1' }];
     expect(violationsOf(historyOf(kept(true), { faults }))).toEqual([]);
+    const ofNats = [{ ...killedIngress, target: 'nats' }];
+    expect(violationsOf(historyOf(kept(true), { faults: ofNats }))).toEqual([]);
     expect(violationsOf(historyOf(kept(false), { faults }))).toEqual(phantom);
     const others = [{ ...killedIngress, target: 'cache-1' }];
     expect(violationsOf(historyOf(kept(true), { faults: others }))).toEqual(phantom);

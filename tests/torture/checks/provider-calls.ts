@@ -128,7 +128,7 @@ function checkRow(row: RequestRow, index: HistoryIndex, sums: Map<string, TokenS
 /**
  * A call of which nothing is known, or that was not made, or one that was sent and may have been paid
  * for: its connection broke before an answer, or nothing came through it. Or what the ingress assumes of
- * a worker that took the call and was lost before it made it.
+ * a worker that took the call and was lost, or lost NATS, before it made it.
  */
 function mayLackCall(attempt: AttemptRow, { nonce }: RequestRow, index: HistoryIndex): boolean {
   const { usageSource, upstreamStatus, errorCode, assumed } = attempt;

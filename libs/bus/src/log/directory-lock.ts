@@ -18,11 +18,17 @@ const SQLITE_BUSY = 5;
 
 /**
  * Makes the directory, which the setting names, when it is missing. Throws a `StartError` when it cannot
- * be made, and at once, naming the holder, while another holds it.
+ * be made or written, and at once, naming the holder, while another holds it.
  */
 export async function lockDirectory(directory: string, setting: string): Promise<AsyncDisposable> {
   await makeDirectory(directory, setting);
-  const lock = await tryLockDirectory(directory);
+  const lock = await tryLockDirectory(directory).catch((error: unknown) => {
+    throw new StartError(
+      `${directory} cannot be written (${(error as Error).message}). ` +
+        `Set ${setting} to a directory that can.`,
+      { cause: error },
+    );
+  });
   if (lock !== undefined) return lock;
   throw new StartError(
     `${directory} is in use by ${await holder(directory)}. ` +
