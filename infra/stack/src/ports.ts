@@ -1,7 +1,7 @@
 /** Whether the ports of the stack are free, which is asked before anything is started. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { listenError } from '@gateway/runtime';
+import { listenAt } from '@gateway/runtime';
 
 const HOST = '127.0.0.1';
 
@@ -17,12 +17,8 @@ export async function expectFree(ports: readonly WantedPort[]): Promise<void> {
   await using held = new AsyncDisposableStack();
   for (const { port, setting } of ports) {
     const server = createServer();
-    try {
-      server.listen(port, HOST);
-      await once(server, 'listening');
-    } catch (error) {
-      throw listenError(error, { host: HOST, port, hostSetting: '', portSetting: setting });
-    }
+    const address = { host: HOST, port, hostSetting: '', portSetting: setting };
+    await listenAt(address, (at) => once(server.listen(at), 'listening'));
     held.use(server);
   }
 }

@@ -32,5 +32,5 @@ export {
   url,
 } from './settings-fields.ts';
 export { readSpoolSettings, type SpoolSettings } from './spool-settings.ts';
-export { listenError, StartError } from './start-error.ts';
+export { listenAt, StartError } from './start-error.ts';
 export { TurnBatch } from './turn-batch.ts';

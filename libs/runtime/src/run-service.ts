@@ -9,11 +9,11 @@ import {
 } from '@gateway/telemetry';
 import manifest from '../package.json' with { type: 'json' };
 import { type Health, HealthChecks } from './health.ts';
-import { type OperationsServer, startOperationsServer } from './operations-server.ts';
+import { startOperationsServer } from './operations-server.ts';
 import { type ProcessSettings, readProcessSettings } from './process-settings.ts';
 import { readAllSettings, SettingsError } from './settings.ts';
 import type { Environment } from './settings-fields.ts';
-import { listenError, StartError } from './start-error.ts';
+import { listenAt, StartError } from './start-error.ts';
 
 /** EX_CONFIG of sysexits.h. */
 const EXIT_WRONG_SETTINGS = 78;
@@ -119,7 +119,13 @@ async function superviseService<Settings>(
   const telemetry = await startTelemetry({ service: name, instance, version, logger });
   let refusal: StartError | undefined;
   try {
-    await using operations = await startOperations(processSettings, health);
+    const address = {
+      ...{ host: processSettings.operationsHost, hostSetting: 'GATEWAY_METRICS_HOST' },
+      ...{ port: processSettings.operationsPort, portSetting: 'GATEWAY_METRICS_PORT' },
+    };
+    await using operations = await listenAt(address, (at) =>
+      startOperationsServer({ ...at, health }),
+    );
     logger.info({ host: operations.host, port: operations.port }, 'operations server listens');
     const context = {
       name,
@@ -149,19 +155,6 @@ async function superviseService<Settings>(
   await flushLogs(LOG_FLUSH_TIMEOUT_MS);
   if (refusal !== undefined) process.stderr.write(`${name} cannot start: ${refusal.message}\n`);
   return stop.exitCode();
-}
-
-/** Throws a `StartError` where the port is taken, or the host is none of ours. */
-async function startOperations(
-  { operationsHost: host, operationsPort: port }: ProcessSettings,
-  health: HealthChecks,
-): Promise<OperationsServer> {
-  try {
-    return await startOperationsServer({ host, port, health });
-  } catch (error) {
-    const [hostSetting, portSetting] = ['GATEWAY_METRICS_HOST', 'GATEWAY_METRICS_PORT'];
-    throw listenError(error, { host, port, hostSetting, portSetting });
-  }
 }
 
 type Stop = {

@@ -14,6 +14,19 @@ export interface ListenAddress {
   readonly portSetting: string;
 }
 
+/** What listening gives. Throws a `StartError` where the port is taken, or the host is none of ours. */
+export async function listenAt<Result>(
+  address: ListenAddress,
+  listen: (at: Pick<ListenAddress, 'host' | 'port'>) => Promise<Result>,
+): Promise<Result> {
+  const { host, port } = address;
+  try {
+    return await listen({ host, port });
+  } catch (error) {
+    throw listenError(error, address);
+  }
+}
+
 /** Why a server cannot listen, as a `StartError`; the error itself where its reason is not known. */
 export function listenError(error: unknown, address: ListenAddress): unknown {
   const { host, port, hostSetting, portSetting } = address;

@@ -3,9 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '@gateway/bus';
 import { buckets, type Configuration, toGatewayError } from '@gateway/protocol';
-import { listenError, type ServiceContext } from '@gateway/runtime';
+import { listenAt, type ServiceContext } from '@gateway/runtime';
 import type { Logger } from '@gateway/telemetry';
-import type { FastifyInstance } from 'fastify';
 import { adminKeys } from './admin/keys.ts';
 import { adminRequests } from './admin/requests.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -87,7 +86,11 @@ export async function startIngress(
   adminRequests(app, bus);
   const outage = () => bus.outage ?? ledger.outage ?? bus.clockSkew;
   health(app, () => outage() === undefined && !signal.aborted);
-  await listen(app, settings);
+  const address = {
+    ...{ host: settings.host, hostSetting: 'GATEWAY_HOST' },
+    ...{ port: settings.port, portSetting: 'GATEWAY_PORT' },
+  };
+  await listenAt(address, (at) => app.listen(at));
   resources.defer(() => app.close());
 
   const { port } = app.server.address() as AddressInfo;
@@ -99,16 +102,6 @@ export async function startIngress(
     keys,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
-}
-
-/** Throws a `StartError` where the port is taken, or the host is none of ours. */
-async function listen(app: FastifyInstance, { host, port }: IngressSettings): Promise<void> {
-  try {
-    await app.listen({ host, port });
-  } catch (error) {
-    const [hostSetting, portSetting] = ['GATEWAY_HOST', 'GATEWAY_PORT'];
-    throw listenError(error, { host, port, hostSetting, portSetting });
-  }
 }
 
 /** Each revision has its own key, so that replicas with different files do not fight over one. */

@@ -8,7 +8,14 @@
  * The ingress says the port that it listens on, the others that they are ready.
  */
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jetstream } from '@nats-io/jetstream';
 import { connect, type Msg } from '@nats-io/transport-node';
@@ -56,8 +63,11 @@ async function serveClients(): Promise<string> {
       const response = answers.get(message.subject);
       if (response === undefined) return;
       if (!response.headersSent) {
-        const { status, headers } = message.json<{ status: number; headers: object }>();
-        response.writeHead(status, { ...headers });
+        const { status, headers } = message.json<{
+          status: number;
+          headers: OutgoingHttpHeaders;
+        }>();
+        response.writeHead(status, headers);
       } else if (message.data.length > 0) {
         response.write(message.data);
       } else {
