@@ -84,11 +84,26 @@ export function rowsOf(gateway: Gateway, keyId: string, count: number): Promise<
 /** The finished row of one request. */
 export function rowOf(gateway: Gateway, requestId: string): Promise<AuditRow> {
   const finished = async () => {
-    const { data } = await audit(gateway, { limit: '200' });
-    return data.find((row) => row.request_id === requestId && row.status !== null);
+    const row = await findRow(gateway, requestId);
+    return row?.status === null ? undefined : row;
   };
   const what = `the finished row of ${requestId}`;
   return waitFor(finished, { what, timeoutMs: AUDIT_TIMEOUT_MS, intervalMs: 50 });
+}
+
+/**
+ * Looks through all pages: who asks again and again while the audit cannot be read is refused, and each
+ * of these refusals is a newer row.
+ */
+async function findRow(gateway: Gateway, requestId: string): Promise<AuditRow | undefined> {
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const page: AuditPage = await audit(gateway, { limit: '200', ...(cursor && { cursor }) });
+    const row = page.data.find((candidate) => candidate.request_id === requestId);
+    if (row !== undefined) return row;
+    cursor = page.next_cursor;
+  }
+  return undefined;
 }
 
 /** The calls that a request led to, as the provider counted them. */

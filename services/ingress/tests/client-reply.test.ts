@@ -156,11 +156,13 @@ describe('ClientReply', () => {
   );
 
   test('does not take a slow provider for a stalled client', async () => {
-    const { reply, connection } = await startReply({ stallTimeoutMs: 30, heartbeatMs: 1_000 });
+    // More than a busy machine keeps a client that reads from reading.
+    const stallTimeoutMs = 1_500;
+    const { reply, connection } = await startReply({ stallTimeoutMs });
     reply.begin('text/event-stream', []);
     await reply.write(LARGE);
     await waitFor(() => connection.received.length > LARGE.length, { what: 'all of it' });
-    const silentUntil = Date.now() + 150;
+    const silentUntil = Date.now() + stallTimeoutMs + 200;
     await waitFor(() => Date.now() > silentUntil, { what: 'a pause of the provider' });
     expect(reply.gone.aborted).toBe(false);
     await reply.write(EVENT);
