@@ -32,9 +32,9 @@ export async function tryTargets(
     const random = Math.random();
     const next = nextAttempt({ targets: targets.length, failures, now, deadlineAt, random });
     const target = next.kind === 'try' ? targets[next.target] : undefined;
-    if (next.kind === 'give-up' || target === undefined) throw lastOf(failures);
+    if (next.kind === 'give-up' || target === undefined) throw telling(failures);
     using room = next.isBudgeted ? budget.take() : undefined;
-    if (next.isBudgeted && room === undefined) throw lastOf(failures);
+    if (next.isBudgeted && room === undefined) throw telling(failures);
     if (next.waitMs > 0) await pause(next.waitMs, reply.gone, drainEnding);
     if (reply.isGone) throw clientClosed();
     if (drainEnding.aborted) throw shuttingDown();
@@ -47,8 +47,11 @@ export async function tryTargets(
   }
 }
 
-function lastOf(failures: readonly Failure[]): GatewayError {
-  return failures.at(-1)?.error ?? new GatewayError('internal', 'The plan has no target.');
+/** The last failure, but that the circuit is open tells a client less than what has opened it. */
+function telling(failures: readonly Failure[]): GatewayError {
+  const failure =
+    failures.findLast(({ error }) => error.facts.reason !== 'circuit_open') ?? failures.at(-1);
+  return failure?.error ?? new GatewayError('internal', 'The plan has no target.');
 }
 
 /** Resolves sooner when the client leaves or the process must end. */

@@ -51,7 +51,9 @@ describe('a key', () => {
     const gateway = await startHarness();
     const revoked = await makeKey(gateway);
     expect((await revoke(gateway, revoked.id)).status).toBe(200);
-    const expired = await makeKey(gateway, { expires_at: '2020-01-01T00:00:00Z' });
+    const expiresAt = Date.now() + 2_000;
+    const expired = await makeKey(gateway, { expires_at: new Date(expiresAt).toISOString() });
+    await waitFor(() => Date.now() > expiresAt, { what: 'the end of a key' });
     const valid = await makeKey(gateway);
     const keys = [
       undefined,

@@ -108,6 +108,7 @@ describe('the admin API of keys', () => {
     [{ name: 'a', tenant: '../b' }, 'invalid_value', 'tenant'],
     [{ name: 'a', role: 'root' }, 'invalid_value', 'role'],
     [{ name: 'a', expires_at: 'tomorrow' }, 'invalid_value', 'expires_at'],
+    [{ name: 'a', expires_at: '2020-01-01T00:00:00Z' }, 'invalid_value', 'expires_at'],
     [{ name: 'a', limit: { requests: 0, window_seconds: 1 } }, 'invalid_value', 'limit.requests'],
     [{ name: 'a', concurrency: 0 }, 'invalid_value', 'concurrency'],
     [{ name: 'a', concurrency: 100_001 }, 'invalid_value', 'concurrency'],
@@ -127,6 +128,13 @@ describe('the admin API of keys', () => {
     expect(
       JSON.parse(await (await gateway.get('/admin/v1/keys', ADMIN_KEY)).text()).data,
     ).toHaveLength(2);
+  });
+
+  test('lists all keys, and says that nothing chooses among them', async () => {
+    const gateway = await startHarness();
+    const response = await gateway.get('/admin/v1/keys?tenant=acme', ADMIN_KEY);
+    expect(response.status).toBe(400);
+    expect(await errorOf(response)).toEqual({ code: 'unknown_parameter', param: 'tenant' });
   });
 
   test('takes a body of 64 KiB and refuses one byte more', async () => {

@@ -79,6 +79,19 @@ timeouts: {total_seconds: 8}
     expect(gateway.reached.worker).toBe(1);
   });
 
+  test('is what its client hears of, though nobody is asked a second time', async () => {
+    const facts = { reason: 'circuit_open', retryAfterMs: 1_000 } as const;
+    const refusal = new GatewayError('provider_unavailable', 'It is not asked.', facts);
+    const gateway = await startHarness({
+      worker: (call) => (call.attempt === 1 ? failWith(call, broken) : call.fail(refusal)),
+    });
+    const response = await gateway.post(chat());
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ error: { message: broken.message } });
+    expect(response.headers.get('x-gateway-attempts')).toBe('1');
+    expect(gateway.reached.worker).toBe(2);
+  });
+
   test('for all is asked by at most a fifth more than there are requests', async () => {
     const requests = 60;
     const repetitionsMax = 10;

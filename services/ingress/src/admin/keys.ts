@@ -14,16 +14,21 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BOOTSTRAP_TENANT, type KeyDirectory } from '../key-directory.ts';
 import type { Ledger } from '../ledger.ts';
-import { parseAdminBody } from './parse-admin-body.ts';
+import { checked, parseAdminBody } from './parse-admin-body.ts';
 
 const KEYS_MAX = 100_000;
 const BODY_BYTES_MAX = 64 * 1024;
+const EXPIRY_ERROR = 'expected a time to come in UTC, such as 2099-12-31T00:00:00Z';
+const noParameters = z.strictObject({});
 
 const newKeyBody = z.strictObject({
   name: keyRecord.shape.name.min(1),
   tenant: keyRecord.shape.tenant.default(BOOTSTRAP_TENANT),
   role: keyRecord.shape.role.default('client'),
-  expires_at: z.iso.datetime().optional(),
+  expires_at: z.iso
+    .datetime({ error: EXPIRY_ERROR })
+    .refine((time) => Date.parse(time) > Date.now(), { error: EXPIRY_ERROR })
+    .optional(),
   limit: z
     .strictObject({
       requests: z.number().int().min(1).max(1_000_000_000),
@@ -66,7 +71,10 @@ export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledg
     return reply.code(201).send({ ...toJson(record), key: text });
   });
 
-  app.get('/admin/v1/keys', { config }, async () => ({ data: keys.list().map(toJson) }));
+  app.get('/admin/v1/keys', { config }, async (request) => {
+    checked(noParameters, request.query);
+    return { data: keys.list().map(toJson) };
+  });
 
   app.delete<{ Params: { id: string } }>('/admin/v1/keys/:id', { config }, async (request) => {
     const record = keys.get(request.params.id);
