@@ -2,5 +2,5 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   // The embedded database takes seconds for its first start.
-  test: { testTimeout: 60_000, hookTimeout: 60_000 },
+  test: { testTimeout: 180_000, hookTimeout: 180_000 },
 });

@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // Loading all anew for each file took more than the tests; nothing here is changed by one.
+    isolate: false,
     testTimeout: 30_000,
     // The first start on a machine may fetch a server.
     hookTimeout: 300_000,
