@@ -61,6 +61,23 @@ test.each([undefined, 1_000])('a connection that ends is replaced, rate %s', asy
   server.close();
 });
 
+test('a connection that was never used and that the server gives up is no failure', async () => {
+  const waits = { headersTimeout: 200, connectionsCheckingInterval: 20 };
+  const server = createServer(waits, (request, response) => {
+    request.resume().once('end', () => response.end('{}'));
+  });
+  let givenUp = 0;
+  server.on('clientError', (_, socket) => {
+    givenUp += 1;
+    socket.end('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+  });
+  const port = await listen(server);
+  const rate = { connections: 64, ratePerSecond: 100, requestsMax: 50 };
+  expect(await drive(load(port, rate))).toMatchObject({ requests: 50, failures: 0 });
+  expect(givenUp).toBeGreaterThan(0);
+  server.close();
+});
+
 test('bodies differ in their number and have the length that is said', async () => {
   const bodies = new Set<string>();
   const server = createServer(async (request, response) => {

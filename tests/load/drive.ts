@@ -212,6 +212,8 @@ class Run {
   }
 
   #answeredWith(connection: Connection, status: number, isLast: boolean): void {
+    // A server says 408 on a connection that it waited on in vain, and closes it.
+    if (!connection.isBusy) return;
     this.#free(connection);
     if (isLast) {
       this.#connections.delete(connection);
