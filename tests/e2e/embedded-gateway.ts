@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   freeLoopbackPort,
   type NodeProcess,
+  putNewLedger,
   repositoryRoot,
   startNodeProcess,
   startOtlpReceiver,
@@ -29,6 +30,7 @@ export async function startEmbeddedGateway(options: GatewayOptions = {}): Promis
   const otlp = resources.use(await startOtlpReceiver());
   const directory = await mkdtemp(join(tmpdir(), 'gateway-e2e-embedded-'));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
+  await putNewLedger(join(directory, 'audit'));
   const port = await freeLoopbackPort();
   const operationsPort = await freeLoopbackPort();
   const environment = {

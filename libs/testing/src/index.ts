@@ -1,6 +1,7 @@
 export { spawnTied } from './die-with-parent.ts';
 export { type Direction, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 export { fixturesDirectory, fixturesMissingMessage } from './fixtures-directory.ts';
+export { putNewLedger } from './new-ledger.ts';
 export {
   type NodeProcess,
   type NodeProcessOptions,

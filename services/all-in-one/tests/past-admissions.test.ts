@@ -6,6 +6,7 @@ import { type Bus, openInProcessHub } from '@gateway/bus';
 import { newInstanceId, newRequestId } from '@gateway/protocol';
 import { HealthChecks } from '@gateway/runtime';
 import { createLogger } from '@gateway/telemetry';
+import { putNewLedger } from '@gateway/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadPastAdmissions, type PastAdmissionsOptions } from '../src/past-admissions.ts';
 
@@ -22,6 +23,8 @@ beforeEach(async () => {
   stopping = new AbortController();
   const directory = await mkdtemp(join(tmpdir(), 'gateway-all-in-one-'));
   resources.defer(() => rm(directory, { recursive: true }));
+  const ledger = join(directory, 'audit');
+  await putNewLedger(ledger);
   const hub = await openInProcessHub({
     directory: join(directory, 'bus'),
     logger,
@@ -31,7 +34,7 @@ beforeEach(async () => {
   bus = resources.use(hub.connect({ service: 'audit-writer', instance: newInstanceId() }));
   audit = resources.use(
     await startAuditWriter(
-      { graceMs: 30_000, database: { kind: 'pglite', directory: join(directory, 'audit') } },
+      { graceMs: 30_000, database: { kind: 'pglite', directory: ledger } },
       { bus, logger, health: new HealthChecks(), signal: stopping.signal },
     ),
   );

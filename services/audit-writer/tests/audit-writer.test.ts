@@ -11,7 +11,7 @@ import {
 } from '@gateway/protocol';
 import { HealthChecks, Secret } from '@gateway/runtime';
 import { createLogger } from '@gateway/telemetry';
-import { type PostgresServer, startPostgres, waitFor } from '@gateway/testing';
+import { type PostgresServer, putNewLedger, startPostgres, waitFor } from '@gateway/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   type AuditWriter,
@@ -106,8 +106,10 @@ describe('startAuditWriter', () => {
   });
 
   test('stores in PGlite, across a restart', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'gateway-audit-'));
-    cleanUp.defer(() => rmSync(directory, { recursive: true, force: true }));
+    const parent = mkdtempSync(join(tmpdir(), 'gateway-audit-'));
+    cleanUp.defer(() => rmSync(parent, { recursive: true, force: true }));
+    const directory = join(parent, 'audit');
+    await putNewLedger(directory);
     const [first, second] = [eventsOf(), eventsOf()];
     await publishAll([first.received()]);
     const { writer } = await start({ kind: 'pglite', directory });

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { putNewLedger } from '@gateway/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 import { WAITING_MAX } from '../src/database.ts';
 import { migrate } from '../src/migrate.ts';
@@ -15,6 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const BATCHES_BEFORE_KILL = 12;
 
 test('what PGlite acknowledged survives SIGKILL, twice in a row', async () => {
+  await putNewLedger(join(directory, 'killed'));
   const acknowledged: string[] = [];
   for (const round of [1, 2]) {
     acknowledged.push(...(await writeUntilKilled(BATCHES_BEFORE_KILL * round)));
