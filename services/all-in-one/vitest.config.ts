@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // The embedded database takes seconds for its first start.
+  // A database takes seconds to be made, and many times that on a busy machine.
   test: { testTimeout: 180_000, hookTimeout: 180_000 },
 });

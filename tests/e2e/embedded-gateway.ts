@@ -19,7 +19,7 @@ import {
   settingsFor,
 } from './gateway.ts';
 
-/** A first start of the embedded database cannot be interrupted. */
+/** Opening the embedded database cannot be interrupted. */
 const EXIT_TIMEOUT_MS = 60_000;
 
 export const ALL_IN_ONE = join(repositoryRoot, 'services/all-in-one/src/main.ts');

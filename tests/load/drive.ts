@@ -14,6 +14,7 @@ const TIMER_GRAIN_MS = 1.5;
 /** Up to here one string is cheaper than three writes. */
 const ONE_WRITE_BYTES_MAX = 16 * 1024;
 const CACHE_HIT = '\r\nx-gateway-cache: hit';
+const REQUEST_TIMEOUT = 408;
 /** Both together fill the digits of the counter. */
 const STARTS_TOLD_APART = 1_000_000;
 const REQUESTS_TOLD_APART = 1_000_000;
@@ -212,8 +213,12 @@ class Run {
   }
 
   #answeredWith(connection: Connection, status: number, isLast: boolean): void {
-    // A server says 408 on a connection that it waited on in vain, and closes it.
-    if (!connection.isBusy) return;
+    if (!connection.isBusy) {
+      // A server says 408 on a connection that it waited on in vain, and closes it.
+      if (status !== REQUEST_TIMEOUT) this.#failed(`answered with ${status} before it was asked`);
+      connection.socket.destroy();
+      return;
+    }
     this.#free(connection);
     if (isLast) {
       this.#connections.delete(connection);

@@ -8,6 +8,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ResponseAddress, ResponseStore } from '../src/response-store.ts';
 
+/** What a client of Redis says that had no answer in time, and then has no connection for a moment. */
+const TOO_LATE = /timed out|timeout|too late|connect|closed|writeable/i;
+
 let addresses = 0;
 
 function newAddress(tenant = 'acme'): ResponseAddress {
@@ -99,27 +102,27 @@ export function responseStoreContract(name: string, open: () => Promise<Response
         stores: fc.boolean(),
       });
       // Of thousands of questions a busy machine may leave some without an answer in time.
-      const unlessUnavailable = <Result>(asking: Promise<Result>) =>
+      const inTime = <Result>(asking: Promise<Result>) =>
         asking.catch((error: unknown) => {
-          expect(error).toMatchObject({ message: 'The response cache is not available.' });
+          expect(error).toMatchObject({ facts: { detail: expect.stringMatching(TOO_LATE) } });
           return undefined;
         });
-      let found = 0;
+      let answered = 0;
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
           for (const { tenant, key, stores } of steps) {
             const mark = `${tenant}/${key}`;
-            const answer = answerOf(Buffer.from(mark));
-            if (stores) await unlessUnavailable(store.set({ tenant, key }, answer, 60));
-            const body = await unlessUnavailable(bodyAt({ tenant, key }));
-            if (body === undefined) continue;
-            found += 1;
-            expect(body.toString()).toBe(mark);
+            const storing = () => store.set({ tenant, key }, answerOf(Buffer.from(mark)), 60);
+            const isStored = stores && (await inTime(storing().then(() => true)));
+            const answer = await inTime(bodyAt({ tenant, key }).then((body) => ({ body })));
+            if (answer === undefined) continue;
+            answered += 1;
+            if (isStored || answer.body) expect(answer.body?.toString()).toBe(mark);
           }
         }),
         { numRuns: 50 },
       );
-      expect(found).toBeGreaterThan(0);
+      expect(answered).toBeGreaterThan(0);
     });
   });
 }

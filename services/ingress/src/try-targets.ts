@@ -14,7 +14,7 @@ interface TargetsContext extends AttemptContext {
 }
 
 /**
- * Resolves once the client was answered. Throws the last failure when `retry-policy.ts` gives up, the
+ * Resolves once the client was answered. Throws what `telling` says of the failures when `retry-policy.ts` gives up, the
  * budget is spent, a byte has gone out, or the client has left: nothing new is tried for nobody. Throws
  * `shutting_down` when the time to drain ends.
  */
@@ -47,11 +47,16 @@ export async function tryTargets(
   }
 }
 
-/** The last failure, but that the circuit is open tells a client less than what has opened it. */
+/**
+ * The last failure. Where that is a target's open circuit, what the provider itself said to this request
+ * before tells the client more.
+ */
 function telling(failures: readonly Failure[]): GatewayError {
-  const failure =
-    failures.findLast(({ error }) => error.facts.reason !== 'circuit_open') ?? failures.at(-1);
-  return failure?.error ?? new GatewayError('internal', 'The plan has no target.');
+  const last = failures.at(-1);
+  if (last === undefined) return new GatewayError('internal', 'The plan has no target.');
+  if (last.error.facts.reason !== 'circuit_open') return last.error;
+  const said = failures.findLast(({ target, called }) => called && target === last.target);
+  return (said ?? last).error;
 }
 
 /** Resolves sooner when the client leaves or the process must end. */

@@ -130,7 +130,7 @@ describe('the admin API of keys', () => {
     ).toHaveLength(2);
   });
 
-  test('lists all keys, and says that nothing chooses among them', async () => {
+  test('refuses a parameter of the list of keys, which is always whole', async () => {
     const gateway = await startHarness();
     const response = await gateway.get('/admin/v1/keys?tenant=acme', ADMIN_KEY);
     expect(response.status).toBe(400);

@@ -51,6 +51,31 @@ describe('a failing target', () => {
     expect(event).toMatchObject({ ended: 'failed', attempts: 3, errorCode: 'provider_overloaded' });
   });
 
+  const open = new GatewayError('provider_unavailable', 'It is not asked.', {
+    reason: 'circuit_open',
+  });
+  const unknown = new GatewayError('provider_model_not_found', 'No such model.');
+  test.for([
+    ['is told, where its own circuit opens in between', overloaded, 'provider_overloaded', 3],
+    [
+      'is not told, where the circuit of another keeps that from helping',
+      unknown,
+      'circuit_open',
+      2,
+    ],
+  ] as const)('%s', async ([, failure, code, asked]) => {
+    const gateway = await startHarness({
+      worker: async (call) => {
+        if (call.request.target.provider === 'second' || call.attempt > 1) return call.fail(open);
+        call.accept();
+        await call.fail(failure, attemptedBy(call, { errorCode: failure.code }));
+      },
+    });
+    const response = await gateway.post(chat({ model: 'two-targets' }));
+    expect(await errorOf(response)).toMatchObject({ code });
+    expect(gateway.reached.worker).toBe(asked);
+  });
+
   test('is not followed by another when the request itself is wrong', async () => {
     const wrong = new GatewayError('provider_rejected', 'No.', { param: 'messages' });
     const gateway = await startHarness({
