@@ -16,7 +16,10 @@ import type { PgliteAnswer, PgliteQuestion, PgliteWorkerData } from './pglite-wo
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const TRANSACTIONS_PER_LOOK = 16;
 /** Optimizing WebAssembly that runs once costs more than it saves: 8.5 s of CPU with it, 5.5 without. */
-const MAKER_ARGUMENTS = ['--liftoff-only', fileURLToPath(new URL('./make-pglite.ts', import.meta.url))];
+const MAKER_ARGUMENTS = [
+  '--liftoff-only',
+  fileURLToPath(new URL('./make-pglite.ts', import.meta.url)),
+];
 const runFile = promisify(execFile);
 
 /** An error that the database answered with. */
