@@ -103,7 +103,8 @@ describe('the admin API of keys', () => {
     ['{', 'invalid_json', null],
     ['', 'invalid_json', null],
     ['[]', 'invalid_value', ''],
-    [{}, 'invalid_value', 'name'],
+    [{}, 'missing_required_parameter', 'name'],
+    [{ name: 'a', limit: { requests: 5 } }, 'missing_required_parameter', 'limit.window_seconds'],
     [{ name: '' }, 'invalid_value', 'name'],
     [{ name: 'a', tenant: '../b' }, 'invalid_value', 'tenant'],
     [{ name: 'a', role: 'root' }, 'invalid_value', 'role'],
@@ -130,11 +131,32 @@ describe('the admin API of keys', () => {
     ).toHaveLength(2);
   });
 
-  test('refuses a parameter of the list of keys, which is always whole', async () => {
+  test.for(['GET', 'POST', 'DELETE'])(
+    'refuses parameters in the address of a %s',
+    async (method) => {
+      const gateway = await startHarness();
+      const made = (await (await create(gateway, { name: 'a' })).json()) as { id: string };
+      const path = method === 'DELETE' ? `/admin/v1/keys/${made.id}` : '/admin/v1/keys';
+      const response = await fetch(`${gateway.origin}${path}?dry_run=true`, {
+        method,
+        headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+        ...(method === 'POST' && { body: JSON.stringify({ name: 'b' }) }),
+      });
+      expect(response.status).toBe(400);
+      expect(await errorOf(response)).toEqual({ code: 'unknown_parameter', param: 'dry_run' });
+      const { data } = JSON.parse(await (await gateway.get('/admin/v1/keys', ADMIN_KEY)).text());
+      expect(data).toHaveLength(3);
+      expect(data).toContainEqual(expect.objectContaining({ id: made.id, revoked_at: null }));
+    },
+  );
+
+  test('lists keys in the order in which they were made', async () => {
     const gateway = await startHarness();
-    const response = await gateway.get('/admin/v1/keys?tenant=acme', ADMIN_KEY);
-    expect(response.status).toBe(400);
-    expect(await errorOf(response)).toEqual({ code: 'unknown_parameter', param: 'tenant' });
+    const names = ['b', 'a', 'c'];
+    for (const name of names) await create(gateway, { name });
+    const { data } = JSON.parse(await (await gateway.get('/admin/v1/keys', ADMIN_KEY)).text());
+    expect(data.slice(-3).map(({ name }: { name: string }) => name)).toEqual(names);
+    expect(data[0].created_at).toBe('1970-01-01T00:00:00.000Z');
   });
 
   test('takes a body of 64 KiB and refuses one byte more', async () => {

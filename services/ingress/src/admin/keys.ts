@@ -46,6 +46,7 @@ const newKeyBody = z.strictObject({
 export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledger): void {
   const config = { access: 'admin' } as const;
   app.post('/admin/v1/keys', { config, bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
+    checked(noParameters, request.query);
     const body = parseAdminBody(newKeyBody, request.body);
     if (keys.list().length >= KEYS_MAX) {
       throw new GatewayError('invalid_request', `There are ${KEYS_MAX} keys already.`);
@@ -73,10 +74,11 @@ export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledg
 
   app.get('/admin/v1/keys', { config }, async (request) => {
     checked(noParameters, request.query);
-    return { data: keys.list().map(toJson) };
+    return { data: keys.list().toSorted(byCreation).map(toJson) };
   });
 
   app.delete<{ Params: { id: string } }>('/admin/v1/keys/:id', { config }, async (request) => {
+    checked(noParameters, request.query);
     const record = keys.get(request.params.id);
     if (!record) throw new GatewayError('not_found', 'There is no such key.', { param: 'id' });
     if (keys.isBootstrap(record.id)) {
@@ -90,6 +92,10 @@ export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledg
     await ledger.record(changeOf('key.revoked', revoked, request.key?.id));
     return toJson(revoked);
   });
+}
+
+function byCreation(one: KeyRecord, other: KeyRecord): number {
+  return Date.parse(one.createdAt) - Date.parse(other.createdAt);
 }
 
 function changeOf(

@@ -21,9 +21,19 @@ export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value 
   const [issue] = parsed.error.issues;
   const path = issue?.path.join('.') ?? '';
   if (issue?.code === 'unrecognized_keys') throw unknownParameter(schema, path, issue.keys[0]);
+  if (issue !== undefined && path !== '' && at(value, issue.path) === undefined) {
+    throw new GatewayError('invalid_request', `Missing required parameter: '${path}'.`, {
+      param: path,
+      reason: 'missing_required_parameter',
+    });
+  }
   const message =
     path === '' ? `The request: ${issue?.message}` : `Invalid '${path}': ${issue?.message}.`;
   throw new GatewayError('invalid_request', message, { param: path, reason: 'invalid_value' });
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((inner, key) => Object(inner)[key], value);
 }
 
 function unknownParameter(schema: z.ZodType, path: string, name = ''): GatewayError {
