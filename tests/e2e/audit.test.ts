@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   admin,
   audit,
+  auditPages,
   callsOf,
   createKey,
   MODELS,
@@ -143,12 +144,8 @@ describe.each(gatewayKinds)('the audit of the $name gateway', (kind) => {
     }
     await rowsOf(gateway(), id, requestIds.length);
     const pages: string[][] = [];
-    let cursor: string | null = '';
-    while (cursor !== null) {
-      const query = { key: id, limit: '2', ...(cursor !== '' && { cursor }) };
-      const page = await audit(gateway(), query);
-      pages.push(page.data.map(({ request_id }) => request_id));
-      cursor = page.next_cursor;
+    for await (const rows of auditPages(gateway(), { key: id, limit: '2' })) {
+      pages.push(rows.map(({ request_id }) => request_id));
     }
     expect(pages.map(({ length }) => length)).toEqual([2, 2, 1]);
     expect(pages.flat()).toEqual(requestIds);

@@ -71,6 +71,19 @@ export async function audit(gateway: Gateway, query: Record<string, string>): Pr
   return (await response.json()) as AuditPage;
 }
 
+/** The rows of a query, newest first, page by page to the end. */
+export async function* auditPages(
+  gateway: Gateway,
+  query: Record<string, string>,
+): AsyncGenerator<readonly AuditRow[]> {
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const page: AuditPage = await audit(gateway, { ...query, ...(cursor && { cursor }) });
+    yield page.data;
+    cursor = page.next_cursor;
+  }
+}
+
 /** The finished rows of a key, newest first, as soon as there are so many. */
 export function rowsOf(gateway: Gateway, keyId: string, count: number): Promise<AuditRow[]> {
   const finished = async () => {
@@ -96,12 +109,9 @@ export function rowOf(gateway: Gateway, requestId: string): Promise<AuditRow> {
  * of these refusals is a newer row.
  */
 async function findRow(gateway: Gateway, requestId: string): Promise<AuditRow | undefined> {
-  let cursor: string | null = '';
-  while (cursor !== null) {
-    const page: AuditPage = await audit(gateway, { limit: '200', ...(cursor && { cursor }) });
-    const row = page.data.find((candidate) => candidate.request_id === requestId);
+  for await (const rows of auditPages(gateway, { limit: '200' })) {
+    const row = rows.find((candidate) => candidate.request_id === requestId);
     if (row !== undefined) return row;
-    cursor = page.next_cursor;
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { repositoryRoot } from './repository-root.ts';
@@ -26,7 +27,7 @@ async function madeLedger(): Promise<string> {
   const hash = createHash('sha256');
   for (const source of SOURCES) hash.update(await readFile(source));
   const made = join(CACHE, `new-ledger-${hash.digest('hex').slice(0, 16)}`);
-  if (await exists(made)) return made;
+  if (existsSync(made)) return made;
   await mkdir(CACHE, { recursive: true });
   const making = await mkdtemp(`${made}-making-`);
   try {
@@ -35,14 +36,7 @@ async function madeLedger(): Promise<string> {
     await rename(making, made);
   } catch (error) {
     await rm(making, { recursive: true, force: true });
-    if (!(await exists(made))) throw error;
+    if (!existsSync(made)) throw error;
   }
   return made;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

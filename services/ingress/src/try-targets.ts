@@ -14,9 +14,9 @@ interface TargetsContext extends AttemptContext {
 }
 
 /**
- * Resolves once the client was answered. Throws what `telling` says of the failures when `retry-policy.ts` gives up, the
- * budget is spent, a byte has gone out, or the client has left: nothing new is tried for nobody. Throws
- * `shutting_down` when the time to drain ends.
+ * Resolves once the client was answered. Throws the most telling failure when `retry-policy.ts` gives up
+ * or the budget is spent, and the last one when a byte has gone out or the client has left: nothing new
+ * is tried for nobody. Throws `shutting_down` when the time to drain ends.
  */
 export async function tryTargets(
   inference: Omit<InferenceRequest, 'target'>,
@@ -32,9 +32,9 @@ export async function tryTargets(
     const random = Math.random();
     const next = nextAttempt({ targets: targets.length, failures, now, deadlineAt, random });
     const target = next.kind === 'try' ? targets[next.target] : undefined;
-    if (next.kind === 'give-up' || target === undefined) throw telling(failures);
+    if (next.kind === 'give-up' || target === undefined) throw mostTelling(failures);
     using room = next.isBudgeted ? budget.take() : undefined;
-    if (next.isBudgeted && room === undefined) throw telling(failures);
+    if (next.isBudgeted && room === undefined) throw mostTelling(failures);
     if (next.waitMs > 0) await pause(next.waitMs, reply.gone, drainEnding);
     if (reply.isGone) throw clientClosed();
     if (drainEnding.aborted) throw shuttingDown();
@@ -51,7 +51,7 @@ export async function tryTargets(
  * The last failure. Where that is a target's open circuit, what the provider itself said to this request
  * before tells the client more.
  */
-function telling(failures: readonly Failure[]): GatewayError {
+function mostTelling(failures: readonly Failure[]): GatewayError {
   const last = failures.at(-1);
   if (last === undefined) return new GatewayError('internal', 'The plan has no target.');
   if (last.error.facts.reason !== 'circuit_open') return last.error;

@@ -10,7 +10,7 @@ import {
   keyRecord,
   newKey,
 } from '@gateway/protocol';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { BOOTSTRAP_TENANT, type KeyDirectory } from '../key-directory.ts';
 import type { Ledger } from '../ledger.ts';
@@ -44,9 +44,11 @@ const newKeyBody = z.strictObject({
 });
 
 export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledger): void {
-  const config = { access: 'admin' } as const;
-  app.post('/admin/v1/keys', { config, bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
-    checked(noParameters, request.query);
+  const options = {
+    config: { access: 'admin' },
+    preHandler: async (request: FastifyRequest) => void checked(noParameters, request.query),
+  } as const;
+  app.post('/admin/v1/keys', { ...options, bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
     const body = parseAdminBody(newKeyBody, request.body);
     if (keys.list().length >= KEYS_MAX) {
       throw new GatewayError('invalid_request', `There are ${KEYS_MAX} keys already.`);
@@ -72,13 +74,11 @@ export function adminKeys(app: FastifyInstance, keys: KeyDirectory, ledger: Ledg
     return reply.code(201).send({ ...toJson(record), key: text });
   });
 
-  app.get('/admin/v1/keys', { config }, async (request) => {
-    checked(noParameters, request.query);
-    return { data: keys.list().toSorted(byCreation).map(toJson) };
-  });
+  app.get('/admin/v1/keys', options, async () => ({
+    data: keys.list().toSorted(byCreation).map(toJson),
+  }));
 
-  app.delete<{ Params: { id: string } }>('/admin/v1/keys/:id', { config }, async (request) => {
-    checked(noParameters, request.query);
+  app.delete<{ Params: { id: string } }>('/admin/v1/keys/:id', options, async (request) => {
     const record = keys.get(request.params.id);
     if (!record) throw new GatewayError('not_found', 'There is no such key.', { param: 'id' });
     if (keys.isBootstrap(record.id)) {

@@ -16,12 +16,12 @@ export function parseAdminBody<Body>(schema: z.ZodType<Body>, body: unknown): Bo
 
 /** The value as the schema has it, or the first problem as `invalid_request`. */
 export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const path = issue?.path.join('.') ?? '';
   if (issue?.code === 'unrecognized_keys') throw unknownParameter(schema, path, issue.keys[0]);
-  if (issue !== undefined && path !== '' && at(value, issue.path) === undefined) {
+  if (issue !== undefined && issue.input === undefined) {
     throw new GatewayError('invalid_request', `Missing required parameter: '${path}'.`, {
       param: path,
       reason: 'missing_required_parameter',
@@ -30,10 +30,6 @@ export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value 
   const message =
     path === '' ? `The request: ${issue?.message}` : `Invalid '${path}': ${issue?.message}.`;
   throw new GatewayError('invalid_request', message, { param: path, reason: 'invalid_value' });
-}
-
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((inner, key) => Object(inner)[key], value);
 }
 
 function unknownParameter(schema: z.ZodType, path: string, name = ''): GatewayError {
