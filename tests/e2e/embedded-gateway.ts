@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import {
   freeLoopbackPort,
   type NodeProcess,
-  putNewLedger,
   repositoryRoot,
   startNodeProcess,
   startOtlpReceiver,
@@ -19,7 +18,7 @@ import {
   settingsFor,
 } from './gateway.ts';
 
-/** Opening the embedded database cannot be interrupted. */
+/** A first start of the embedded database cannot be interrupted. */
 const EXIT_TIMEOUT_MS = 60_000;
 
 export const ALL_IN_ONE = join(repositoryRoot, 'services/all-in-one/src/main.ts');
@@ -30,7 +29,6 @@ export async function startEmbeddedGateway(options: GatewayOptions = {}): Promis
   const otlp = resources.use(await startOtlpReceiver());
   const directory = await mkdtemp(join(tmpdir(), 'gateway-e2e-embedded-'));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
-  await putNewLedger(join(directory, 'audit'));
   const port = await freeLoopbackPort();
   const operationsPort = await freeLoopbackPort();
   const environment = {
